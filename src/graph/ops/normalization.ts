@@ -1,0 +1,92 @@
+import { ShapeError } from "../../errors.ts";
+import { formatShape, normalizeAxis } from "../../shape.ts";
+import { defineOp, floatAttr, intAttr, required, sameDtype, type Inferred } from "../op.ts";
+import type { Tensor } from "../tensor.ts";
+import { add, div, mul, scalar, sqrt, sub } from "./elementwise.ts";
+import { reduceSum, reduceToShape } from "./reduction.ts";
+
+const softmaxOp = defineOp({
+  onnx: "Softmax",
+  domain: "",
+  infer: (inputs, attrs) => {
+    const x = required(inputs, 0, "softmax");
+    normalizeAxis(intAttr(attrs, "axis", -1), x.shape.length, "softmax");
+    return [{ dtype: x.dtype, shape: x.shape }];
+  },
+  // dL/dx = y (dL/dy - sum(y dL/dy))
+  gradient: ({ outputs: [y], gradOutputs: [dy] }) => {
+    const weighted = mul(y!, dy!);
+    return [sub(weighted, mul(y!, reduceSum(weighted, [-1])))];
+  },
+});
+
+/** Softmax over the last axis. */
+export function softmax(x: Tensor): Tensor {
+  return softmaxOp([x], { axis: -1 })[0]!;
+}
+
+function inferNorm(what: string) {
+  return (inputs: readonly (Tensor | undefined)[]): readonly Inferred[] => {
+    const x = required(inputs, 0, what);
+    const weight = required(inputs, 1, what);
+    if (weight.shape.length !== 1 || weight.shape[0] !== x.shape.at(-1))
+      throw new ShapeError(
+        `${what}: last axis of ${formatShape(x.shape)} differs from weight ${formatShape(weight.shape)}`,
+      );
+    return [{ dtype: sameDtype(what, ...inputs), shape: x.shape }];
+  };
+}
+
+/** mean over the last axis, whose extent is a number. */
+function meanLast(x: Tensor): Tensor {
+  return mul(reduceSum(x, [-1]), scalar(x, 1 / (x.shape.at(-1) as number)));
+}
+
+const rmsNormOp = defineOp({
+  onnx: "SimplifiedLayerNormalization",
+  domain: "",
+  infer: inferNorm("rmsNorm"),
+  // With r = 1/sqrt(mean(x^2) + eps), n = x r, g = dy w: dx = r (g - n mean(g n)), dw = sum(dy n)
+  gradient: ({ inputs: [x, weight], gradOutputs: [dy], attrs }) => {
+    const root = sqrt(add(meanLast(mul(x!, x!)), scalar(x!, floatAttr(attrs, "epsilon", 1e-5))));
+    const normed = div(x!, root);
+    const g = mul(dy!, weight!);
+    const dx = div(sub(g, mul(normed, meanLast(mul(g, normed)))), root);
+    return [dx, reduceToShape(mul(dy!, normed), weight!)];
+  },
+});
+
+/**
+ * Root-mean-square normalisation over the last axis: `y = x / sqrt(mean(x^2) + eps) * weight`.
+ * Zhang & Sennrich 2019, arXiv:1910.07467; `eps` inside the root follows the Hugging Face code.
+ * @param x `[..., hidden]`
+ * @param weight `[hidden]`
+ * @throws {ShapeError} when the last axis of `x` differs from `weight`
+ */
+export function rmsNorm(x: Tensor, weight: Tensor, eps: number): Tensor {
+  return rmsNormOp([x, weight], { axis: -1, epsilon: { float: eps }, stash_type: 1 })[0]!;
+}
+
+const layerNormOp = defineOp({
+  onnx: "LayerNormalization",
+  domain: "",
+  infer: inferNorm("layerNorm"),
+  // As rmsNorm on centred x: dx = (g - mean(g) - n mean(g n)) / sigma, dw = sum(dy n), db = sum(dy)
+  gradient: ({ inputs: [x, weight, bias], gradOutputs: [dy], attrs }) => {
+    const centred = sub(x!, meanLast(x!));
+    const sigma = sqrt(add(meanLast(mul(centred, centred)), scalar(x!, floatAttr(attrs, "epsilon", 1e-5))));
+    const normed = div(centred, sigma);
+    const g = mul(dy!, weight!);
+    const dx = div(sub(sub(g, meanLast(g)), mul(normed, meanLast(mul(g, normed)))), sigma);
+    return [dx, reduceToShape(mul(dy!, normed), weight!), bias === undefined ? undefined : reduceToShape(dy!, bias)];
+  },
+});
+
+/**
+ * Layer normalisation over the last axis with weight and bias. Ba et al. 2016, arXiv:1607.06450.
+ * @param x `[..., hidden]`
+ * @throws {ShapeError} when the last axis of `x` differs from `weight`
+ */
+export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor, eps: number): Tensor {
+  return layerNormOp([x, weight, bias], { axis: -1, epsilon: { float: eps }, stash_type: 1 })[0]!;
+}

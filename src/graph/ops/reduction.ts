@@ -1,0 +1,76 @@
+import { broadcastShapes, formatShape, normalizeAxis, type Dim } from "../../shape.ts";
+import { defineOp, intAttr, required, type GradientRule, type Inferred } from "../op.ts";
+import type { Attributes, Tensor } from "../tensor.ts";
+import { parseShape, reshapeLike, shapeOf } from "./movement.ts";
+
+function inferReduce(what: string) {
+  return (inputs: readonly (Tensor | undefined)[], attrs: Attributes): readonly Inferred[] => {
+    const x = required(inputs, 0, what);
+    const axes = axesOf(x, attrs, what);
+    const keepDims = intAttr(attrs, "keepdims", 1) === 1;
+    const shape: Dim[] = [];
+    x.shape.forEach((dim, axis) => {
+      if (!axes.has(axis)) shape.push(dim);
+      else if (keepDims) shape.push(1);
+    });
+    return [{ dtype: x.dtype, shape }];
+  };
+}
+
+function axesOf(x: Tensor, attrs: Attributes, what: string): Set<number> {
+  const axes = attrs["$axes"] as readonly number[];
+  return new Set(axes.map((axis) => normalizeAxis(axis, x.shape.length, what)));
+}
+
+function reducer(
+  onnx: string,
+  gradient: GradientRule | "none",
+): (x: Tensor, axes: readonly number[], keepDims?: boolean) => Tensor {
+  const what = onnx.charAt(0).toLowerCase() + onnx.slice(1);
+  const op = defineOp({ onnx, domain: "", infer: inferReduce(what), gradient });
+  return (x, axes, keepDims = true) =>
+    op([x, x.graph.constant("int64", axes, [axes.length])], { $axes: axes, keepdims: keepDims ? 1 : 0 })[0]!;
+}
+
+/** Sum over `axes`; kept as extents of 1 unless `keepDims` is false. */
+export const reduceSum: (x: Tensor, axes: readonly number[], keepDims?: boolean) => Tensor = reducer(
+  "ReduceSum",
+  ({ inputs: [x], gradOutputs: [dy], attrs }) => {
+    const axes = axesOf(x!, attrs, "reduceSum");
+    const kept = x!.shape.map((dim, axis) => (axes.has(axis) ? 1 : dim));
+    return [expand(reshapeLike(dy!, kept), x!), undefined];
+  },
+);
+
+/** Greatest entry over `axes`; stands only in front of quantisation, which takes no gradient. */
+export const reduceMax: (x: Tensor, axes: readonly number[], keepDims?: boolean) => Tensor = reducer(
+  "ReduceMax",
+  "none",
+);
+
+/** Sums a gradient over the axes along which `like` was broadcast to its shape. */
+export function reduceToShape(gradient: Tensor, like: Tensor): Tensor {
+  const extra = gradient.shape.length - like.shape.length;
+  const axes = gradient.shape.flatMap((dim, axis) =>
+    axis < extra || (like.shape[axis - extra] === 1 && dim !== 1) ? [axis] : [],
+  );
+  if (axes.length === 0) return gradient;
+  const summed = reduceSum(gradient, axes);
+  return extra === 0 ? summed : reshapeLike(summed, like.shape);
+}
+
+const expandOp = defineOp({
+  onnx: "Expand",
+  domain: "",
+  infer: (inputs, attrs) => {
+    const x = required(inputs, 0, "expand");
+    return [{ dtype: x.dtype, shape: broadcastShapes(x.shape, parseShape(attrs["$to"] as string), "expand") }];
+  },
+  gradient: ({ inputs: [x], gradOutputs: [dy] }) => [reduceToShape(dy!, x!), undefined],
+});
+
+/** Repeats extents of 1 so that `x` takes the shape of `like`. */
+export function expand(x: Tensor, like: Tensor): Tensor {
+  if (formatShape(x.shape) === formatShape(like.shape)) return x;
+  return expandOp([x, shapeOf(like, 0, like.shape.length)], { $to: like.shape.join(",") })[0]!;
+}

@@ -1,0 +1,124 @@
+import { multiplyDims } from "../shape.ts";
+import type { TextConfig } from "../checkpoint/config.ts";
+import {
+  add,
+  gather,
+  mul,
+  quickGelu,
+  reshape,
+  rmsNorm,
+  rotaryEmbedding,
+  type Graph,
+  type Tensor,
+} from "../graph/index.ts";
+import { cachedAttention, type Past } from "../nn/attention.ts";
+import type { Weights } from "../nn/weights.ts";
+
+/** Graph inputs of one decoder run; see `decoderInputs` for their shapes. */
+interface DecoderInputs {
+  readonly embeds: Tensor;
+  readonly cos: Tensor;
+  readonly sin: Tensor;
+  readonly newBias: Tensor;
+  readonly picked: Tensor;
+  readonly pasts: readonly Past[];
+  readonly deepstack: readonly Tensor[];
+}
+
+/**
+ * The decoder that all three families share: grouped-query attention with multimodal RoPE, SwiGLU, RMS norms; biases
+ * and per-head q/k norms where the checkpoint has them. One graph serves prefill (past of length 0) and decoding.
+ *
+ * Inputs: `embeds [batch, seq, hidden]`, `cos`, `sin` `[batch*seq, headDim/2]`, `new_bias [seq, seq]`,
+ * `past_bias [batch, 1, 1, 1, past]`, `past_key.i`, `past_value.i` `[batch, kvHeads, past, headDim]`,
+ * `picked [picked]` int64 rows of the flattened tokens, `deepstack.i [batch, seq, hidden]`.
+ * Outputs: `hidden [picked, hidden]` after the final norm; `key.i`, `value.i` `[batch, kvHeads, seq, headDim]`.
+ */
+export function buildTextDecoder(graph: Graph, weights: Weights, config: TextConfig, deepstackCount: number): void {
+  const { hidden } = config;
+  const inputs = decoderInputs(graph, config, deepstackCount);
+  const rows = multiplyDims("batch", "seq");
+  const scope = weights.scope("model.language_model");
+  let x = reshape(inputs.embeds, [rows, hidden]);
+  for (let layer = 0; layer < config.layers; layer++) {
+    const { output, key, value } = decoderLayer(x, scope.scope(`layers.${layer}`), inputs, layer, config);
+    graph.output(`key.${layer}`, key);
+    graph.output(`value.${layer}`, value);
+    const features = inputs.deepstack[layer];
+    x = features === undefined ? output : add(output, reshape(features, [rows, hidden]));
+  }
+  graph.output("hidden", rmsNorm(gather(x, inputs.picked), scope.get("norm.weight"), config.rmsEps));
+}
+
+/** The output layer as a graph of its own, shared by every decoder graph: `hidden [picked, hidden]` -> `logits [picked, vocab]`. */
+export function buildHead(graph: Graph, weights: Weights, config: TextConfig, tied: boolean): void {
+  const hidden = graph.input("hidden", "float32", ["picked", config.hidden]);
+  graph.output("logits", weights.scope(headLayer(tied)).linear(hidden));
+}
+
+/** The layer whose weight turns hidden states into logits. */
+export function headLayer(tied: boolean): string {
+  return tied ? EMBEDDING_LAYER : "lm_head";
+}
+
+/** The layer whose rows are the tokens' embeddings. */
+export const EMBEDDING_LAYER = "model.language_model.embed_tokens";
+
+function decoderInputs(graph: Graph, config: TextConfig, deepstackCount: number): DecoderInputs {
+  const { hidden, kvHeads, headDim, layers } = config;
+  const rows = multiplyDims("batch", "seq");
+  const embeds = graph.input("embeds", "float32", ["batch", "seq", hidden]);
+  const cos = graph.input("cos", "float32", [rows, headDim / 2]);
+  const sin = graph.input("sin", "float32", [rows, headDim / 2]);
+  const newBias = graph.input("new_bias", "float32", ["seq", "seq"]);
+  const bias = graph.input("past_bias", "float32", ["batch", 1, 1, 1, "past"]);
+  const picked = graph.input("picked", "int64", ["picked"]);
+  const pasts = Array.from({ length: layers }, (_, layer) => ({
+    key: graph.input(`past_key.${layer}`, "float32", ["batch", kvHeads, "past", headDim]),
+    value: graph.input(`past_value.${layer}`, "float32", ["batch", kvHeads, "past", headDim]),
+    bias,
+  }));
+  const deepstack = Array.from({ length: deepstackCount }, (_, layer) =>
+    graph.input(`deepstack.${layer}`, "float32", ["batch", "seq", hidden]),
+  );
+  return { embeds, cos, sin, newBias, picked, pasts, deepstack };
+}
+
+/** One pre-norm block, `[batch*seq, hidden]` in and out; scopes are the checkpoint's own names. */
+function decoderLayer(x: Tensor, weights: Weights, inputs: DecoderInputs, layer: number, config: TextConfig) {
+  const { heads, kvHeads, rmsEps } = config;
+  const normed = rmsNorm(x, weights.get("input_layernorm.weight"), rmsEps);
+  const attention = weights.scope("self_attn");
+  const q = rotated(attention, "q", normed, inputs, heads, config);
+  const k = rotated(attention, "k", normed, inputs, kvHeads, config);
+  const v = attention.scope("v_proj").linear(normed);
+  const attended = cachedAttention(q, k, v, inputs.pasts[layer]!, inputs.newBias, config);
+  const after = add(x, attention.scope("o_proj").linear(attended.output));
+  const mlpIn = rmsNorm(after, weights.get("post_attention_layernorm.weight"), rmsEps);
+  return { output: add(after, swiglu(mlpIn, weights.scope("mlp"))), key: attended.key, value: attended.value };
+}
+
+/** Projects to queries or keys, normalises each head where the family does (Qwen3), and turns them by their positions. */
+function rotated(
+  weights: Weights,
+  name: "q" | "k",
+  x: Tensor,
+  { cos, sin }: DecoderInputs,
+  heads: number,
+  { headDim, rmsEps }: TextConfig,
+): Tensor {
+  const projected = weights.scope(`${name}_proj`).linear(x);
+  const rows = projected.shape[0]!;
+  const norm = `${name}_norm.weight`;
+  const normed = weights.has(norm)
+    ? rmsNorm(reshape(projected, [1, rows, heads, headDim]), weights.get(norm), rmsEps)
+    : projected;
+  const turned = rotaryEmbedding(reshape(normed, [1, rows, heads * headDim]), cos, sin, heads);
+  return reshape(turned, [rows, heads * headDim]);
+}
+
+/** `down(silu(gate x) * up x)`. Shazeer 2020, arXiv:2002.05202. */
+export function swiglu(x: Tensor, weights: Weights): Tensor {
+  const gate = quickGelu(weights.scope("gate_proj").linear(x), 1);
+  return weights.scope("down_proj").linear(mul(gate, weights.scope("up_proj").linear(x)));
+}

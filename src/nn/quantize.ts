@@ -1,0 +1,102 @@
+/** Weight quantisers. Rows are output features, as checkpoints store them: `[rows, columns]`, row-major. */
+
+/** Values in `bits` bits around a zero point in the middle, one scale per block of a row. */
+export interface QuantizedBlocks {
+  readonly values: Uint8Array;
+  readonly scales: Float32Array;
+}
+
+/**
+ * Splits each row into blocks of `blockSize` (the last padded with zeros) and stores `round(w / scale) + 2^(bits-1)`.
+ * The scale maps the entry of greatest magnitude onto the one code that has no mirror image (-8 in four bits), then
+ * takes the least-squares scale for the codes so found, which never raises a block's squared error.
+ * Layout as ORT's MatMulNBits wants it: `[rows, blocks, blockSize * bits / 8]`, low nibble first.
+ */
+export function quantizeBlocks(
+  weight: Float32Array,
+  rows: number,
+  columns: number,
+  bits: 4 | 8,
+  blockSize: number,
+): QuantizedBlocks {
+  const blocks = Math.ceil(columns / blockSize);
+  const blockBytes = (blockSize * bits) / 8;
+  const values = new Uint8Array(rows * blocks * blockBytes);
+  const scales = new Float32Array(rows * blocks);
+  const codes = new Int16Array(blockSize);
+  const lowest = -(2 ** (bits - 1));
+  for (let row = 0; row < rows; row++) {
+    for (let block = 0; block < blocks; block++) {
+      const start = row * columns + block * blockSize;
+      const length = Math.min(blockSize, columns - block * blockSize);
+      scales[row * blocks + block] = quantizeBlock(weight, start, length, lowest, codes);
+      packCodes(codes, lowest, bits, values, (row * blocks + block) * blockBytes);
+    }
+  }
+  return { values, scales };
+}
+
+/** Fills `codes` and returns the scale; an all-zero block has scale 0. */
+function quantizeBlock(weight: Float32Array, start: number, length: number, lowest: number, codes: Int16Array): number {
+  let extreme = 0;
+  for (let i = 0; i < length; i++) {
+    const value = weight[start + i]!;
+    if (Math.abs(value) > Math.abs(extreme)) extreme = value;
+  }
+  const inverse = extreme === 0 ? 0 : lowest / extreme;
+  let product = 0;
+  let square = 0;
+  for (let i = 0; i < length; i++) {
+    const value = weight[start + i]!;
+    const code = Math.min(-lowest - 1, Math.max(lowest, Math.round(value * inverse)));
+    codes[i] = code;
+    product += value * code;
+    square += code * code;
+  }
+  codes.fill(0, length);
+  return square === 0 ? 0 : product / square;
+}
+
+function packCodes(codes: Int16Array, lowest: number, bits: 4 | 8, out: Uint8Array, at: number): void {
+  if (bits === 8) for (let i = 0; i < codes.length; i++) out[at + i] = codes[i]! - lowest;
+  else
+    for (let i = 0; i < codes.length; i += 2)
+      out[at + (i >> 1)] = (codes[i]! - lowest) | ((codes[i + 1]! - lowest) << 4);
+}
+
+/** int8 values with one scale per output feature, transposed to `[columns, rows]` for ORT's integer product. */
+export interface QuantizedRows {
+  readonly values: Int8Array;
+  readonly scales: Float32Array;
+}
+
+/** Transposing a tile at a time keeps both sides in cache. */
+const TILE = 64;
+
+/** Symmetric int8 per output feature: `round(w / scale)` with `scale = max |w| / 127` of its row. */
+export function quantizeRowsInt8(weight: Float32Array, rows: number, columns: number): QuantizedRows {
+  const values = new Int8Array(rows * columns);
+  const scales = new Float32Array(rows);
+  const inverse = new Float64Array(rows);
+  for (let row = 0; row < rows; row++) {
+    let extreme = 0;
+    for (let i = row * columns; i < (row + 1) * columns; i++) {
+      const magnitude = Math.abs(weight[i]!);
+      if (magnitude > extreme) extreme = magnitude;
+    }
+    scales[row] = extreme / 127;
+    inverse[row] = extreme === 0 ? 0 : 127 / extreme;
+  }
+  for (let row0 = 0; row0 < rows; row0 += TILE) {
+    for (let column0 = 0; column0 < columns; column0 += TILE) {
+      const rowEnd = Math.min(rows, row0 + TILE);
+      const columnEnd = Math.min(columns, column0 + TILE);
+      for (let row = row0; row < rowEnd; row++) {
+        const scale = inverse[row]!;
+        for (let column = column0; column < columnEnd; column++)
+          values[column * rows + row] = Math.round(weight[row * columns + column]! * scale);
+      }
+    }
+  }
+  return { values, scales };
+}

@@ -1,0 +1,102 @@
+/** The only importer of onnxruntime-node. A run blocks the calling thread, so sessions belong in a worker. */
+import { createRequire } from "node:module";
+import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+import { messageOf, RuntimeError } from "../errors.ts";
+import type { Feeds, HostTensor } from "../host-tensor.ts";
+
+/** Loaded on first use: the native library takes a tenth of a second that `--help` need not pay. */
+type Ort = typeof import("onnxruntime-node");
+let loaded: Ort | undefined;
+
+function ort(): Ort {
+  loaded ??= createRequire(import.meta.url)("onnxruntime-node") as Ort;
+  return loaded;
+}
+
+/** Version of the engine, part of what a compiled graph depends on. */
+export function engineVersion(): string {
+  return (createRequire(import.meta.url)("onnxruntime-node/package.json") as { version: string }).version;
+}
+
+/** How a session runs. */
+export interface SessionOptions {
+  /** Threads inside one operator. */
+  readonly threads: number;
+}
+
+/** A compiled graph that can be run. */
+export class Session implements AsyncDisposable {
+  readonly #session: InferenceSession;
+  readonly #label: string;
+
+  private constructor(session: InferenceSession, label: string) {
+    this.#session = session;
+    this.#label = label;
+  }
+
+  /**
+   * Opens a model file (its weights are mapped, not read whole) or a model held in memory.
+   * @throws {RuntimeError} when ORT refuses it
+   */
+  static async open(model: string | Uint8Array, label: string, { threads }: SessionOptions): Promise<Session> {
+    const options: InferenceSession.SessionOptions = {
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      graphOptimizationLevel: "all",
+      logSeverityLevel: 3,
+      extra: {
+        session: {
+          // int8 products in a width that cannot overflow on processors without VNNI.
+          x64quantprecision: "1",
+          // Weights of quantised products are repacked at load; the file's copy is let go at once.
+          use_device_allocator_for_initializers: "1",
+          // Tiny activations of random or extreme models would otherwise fall into slow denormal arithmetic.
+          set_denormal_as_zero: "1",
+        },
+      },
+    };
+    try {
+      const create = ort().InferenceSession;
+      const session = typeof model === "string" ? await create.create(model, options) : await create.create(model, options);
+      return new Session(session, label);
+    } catch (error) {
+      throw new RuntimeError(`${label}: the graph does not load: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  /** Names of the graph's inputs, for callers that feed only what is there. */
+  get inputNames(): readonly string[] {
+    return this.#session.inputNames;
+  }
+
+  /**
+   * Runs the graph and copies out the outputs named.
+   * @throws {RuntimeError} when ORT fails, naming the graph
+   */
+  async run<Name extends string>(feeds: Feeds, outputs: readonly Name[]): Promise<Record<Name, HostTensor>> {
+    const { Tensor } = ort();
+    const inputs: Record<string, OrtTensor> = {};
+    for (const [name, { data, shape }] of Object.entries(feeds)) inputs[name] = new Tensor(typeOf(data), data, [...shape]);
+    try {
+      const results = await this.#session.run(inputs, outputs);
+      const read: Partial<Record<Name, HostTensor>> = {};
+      for (const name of outputs) {
+        const tensor = results[name]!;
+        read[name] = { data: tensor.data as HostTensor["data"], shape: tensor.dims };
+      }
+      return read as Record<Name, HostTensor>;
+    } catch (error) {
+      throw new RuntimeError(`${this.#label}: the run failed: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  /** Frees weights and buffers; the session cannot run again. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#session.release();
+  }
+}
+
+function typeOf(data: HostTensor["data"]): "float32" | "int64" | "int32" {
+  if (data instanceof Float32Array) return "float32";
+  return data instanceof BigInt64Array ? "int64" : "int32";
+}
