@@ -3,7 +3,7 @@
  * byte range when asked for. Every field of a header is taken as hostile. Knows nothing about models or names.
  * Format: https://github.com/huggingface/safetensors#format
  */
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { CheckpointError, messageOf } from "../errors.ts";
 import { parseJson } from "../json.ts";
 import { quoted } from "./quoted.ts";
@@ -64,7 +64,8 @@ export class SafetensorsFile {
   static open(path: string): SafetensorsFile {
     let file: number;
     try {
-      file = openSync(path, "r");
+      // O_NONBLOCK: opening a pipe that somebody put there must not wait for a writer.
+      file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     } catch (error) {
       throw new CheckpointError(`${path}: cannot be opened (${messageOf(error)}).`, { cause: error });
     }

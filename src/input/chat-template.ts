@@ -12,7 +12,7 @@ const MAX_TEMPLATE_BYTES = 256 * 1024;
 /** tokenizer_config.json may list hundreds of added tokens. */
 const MAX_CONFIG_BYTES = 8 * 2 ** 20;
 /** Rendering takes about a millisecond; a template that loops must not hold the process. */
-const MAX_RENDER_MS = 2000;
+const MAX_RENDER_MS = 1000;
 /** What comes out frames the caller's text, which is not in it yet. */
 const MAX_RENDERED_CHARS = 1 << 20;
 
@@ -88,7 +88,7 @@ export class ChatTemplate {
 
   /**
    * The text of a chat up to where the assistant's answer begins.
-   * @throws {CheckpointError} the template refuses, takes longer than two seconds, or writes more than 2^20 characters
+   * @throws {CheckpointError} the template refuses, takes longer than a second, or writes more than 2^20 characters
    */
   render(messages: readonly ChatMessage[]): string {
     this.#context["messages"] = messages;

@@ -146,7 +146,14 @@ function palette(colours: Uint8Array | undefined): Uint8Array {
 
 /** Rows of the frame in the order of the file. */
 function rowOrder({ height, interlaced }: Frame): number[] {
-  const passes = interlaced ? [[0, 8], [4, 8], [2, 4], [1, 2]] : [[0, 1]]; // prettier-ignore
+  const passes = interlaced
+    ? [
+        [0, 8],
+        [4, 8],
+        [2, 4],
+        [1, 2],
+      ]
+    : [[0, 1]];
   const rows: number[] = [];
   for (const [start, step] of passes) for (let row = start!; row < height; row += step!) rows.push(row);
   return rows;

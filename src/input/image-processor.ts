@@ -14,7 +14,7 @@ export interface PrepareOptions {
   readonly minPixels?: number | undefined;
   /** Most pixels after the resize. @default the checkpoint's */
   readonly maxPixels?: number | undefined;
-  /** Bounds on the encoded picture. @default IMAGE_LIMITS */
+  /** Bounds on the encoded picture. @default those of `ImageLimits` */
   readonly limits?: ImageLimits | undefined;
   /** Names the picture in errors: "image 2 of the item". @default the path, or "image" */
   readonly label?: string | undefined;

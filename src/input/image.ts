@@ -17,9 +17,6 @@ export interface ImageLimits {
   readonly maxPixels?: number;
 }
 
-/** Defaults of `ImageLimits`. */
-export const IMAGE_LIMITS: Required<ImageLimits> = { maxBytes: 64 * 2 ** 20, maxPixels: 89_478_485 };
-
 /** A decoded picture. */
 export interface RgbImage {
   /** `[height, width, 3]`, row-major. */
@@ -45,7 +42,7 @@ export async function decodeImage(
   limits: ImageLimits = {},
   label: string = labelOf(source),
 ): Promise<RgbImage> {
-  const { maxBytes, maxPixels } = { ...IMAGE_LIMITS, ...limits };
+  const { maxBytes = 64 * 2 ** 20, maxPixels = 89_478_485 } = limits;
   const bytes = await readImageBytes(source, maxBytes, label);
   const format = sniffFormat(bytes, label);
   if (format === "gif") {

@@ -76,8 +76,15 @@ export function readTokenizerFiles(folder: string): TokenizerFiles {
   }
   const { vocab, vocabSize } = withoutAdded(tokenizer.model.vocab, added, file);
   return {
-    json: { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, ...tokenizer,
-      added_tokens: [], model: { ...tokenizer.model, vocab } }, // prettier-ignore
+    json: {
+      normalizer: null,
+      pre_tokenizer: null,
+      post_processor: null,
+      decoder: null,
+      ...tokenizer,
+      added_tokens: [],
+      model: { ...tokenizer.model, vocab },
+    },
     added: [...added].map(([content, id]) => ({ content, id })),
     vocabSize,
   };
@@ -96,14 +103,16 @@ function withoutAdded(
   let largest = -1;
   for (const id of addedIds) largest = Math.max(largest, id);
   for (const [token, id] of Object.entries(vocab)) {
-    if (!tokenId.safeParse(id).success) throw new CheckpointError(`${file}: model.vocab: "${token}" is ${String(id)}`);
-    if (added.has(token)) continue;
-    if (seen.has(id as number) || addedIds.has(id as number)) {
-      throw new CheckpointError(`${file}: model.vocab: "${token}" shares id ${String(id)} with another token`);
+    if (typeof id !== "number" || !Number.isSafeInteger(id) || id < 0 || id > MAX_TOKEN_ID) {
+      throw new CheckpointError(`${file}: model.vocab: "${token}" is ${String(id)}, expected an id`);
     }
-    seen.add(id as number);
-    kept[token] = id as number;
-    largest = Math.max(largest, id as number);
+    if (added.has(token)) continue;
+    if (seen.has(id) || addedIds.has(id)) {
+      throw new CheckpointError(`${file}: model.vocab: "${token}" shares id ${id} with another token`);
+    }
+    seen.add(id);
+    kept[token] = id;
+    largest = Math.max(largest, id);
   }
   for (const letter of byteLetters()) {
     if (Object.hasOwn(kept, letter)) continue;

@@ -57,7 +57,8 @@ export class Session implements AsyncDisposable {
     };
     try {
       const create = ort().InferenceSession;
-      const session = typeof model === "string" ? await create.create(model, options) : await create.create(model, options);
+      const session =
+        typeof model === "string" ? await create.create(model, options) : await create.create(model, options);
       return new Session(session, label);
     } catch (error) {
       throw new RuntimeError(`${label}: the graph does not load: ${messageOf(error)}`, { cause: error });
@@ -76,7 +77,8 @@ export class Session implements AsyncDisposable {
   async run<Name extends string>(feeds: Feeds, outputs: readonly Name[]): Promise<Record<Name, HostTensor>> {
     const { Tensor } = ort();
     const inputs: Record<string, OrtTensor> = {};
-    for (const [name, { data, shape }] of Object.entries(feeds)) inputs[name] = new Tensor(typeOf(data), data, [...shape]);
+    for (const [name, { data, shape }] of Object.entries(feeds))
+      inputs[name] = new Tensor(typeOf(data), data, [...shape]);
     try {
       const results = await this.#session.run(inputs, outputs);
       const read: Partial<Record<Name, HostTensor>> = {};

@@ -43,7 +43,11 @@ for (const family of ["qwen2_5_vl", "qwen2_vl", "qwen3_vl"]) {
       const prompt = buildPrompt({ tokenizer, template, content: text, imageTokenCounts });
       assert.deepEqual(prompt.inputIds, expected.input_ids, name);
       assert.equal(prompt.text, expected.prompt, name);
-      assert.deepEqual(prepared.map(({ grid }) => [...grid]), expected.image_grid_thw ?? [], name); // prettier-ignore
+      assert.deepEqual(
+        prepared.map(({ grid }) => [...grid]),
+        expected.image_grid_thw ?? [],
+        name,
+      );
       assert.equal(tokenizer.decode(expected.rationale_ids), expected.rationale, name);
       if (images.length === 0) continue;
       const levels = reference.get(`${name}/pixel_levels`)!;

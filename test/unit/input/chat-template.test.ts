@@ -23,7 +23,10 @@ function renderFrom(files: Record<string, unknown>): string {
 
 test("each of the hub's four places for a template is read, the Jinja file first", () => {
   const config = { chat_template: "from config", eos_token: { content: "<end>" }, added_tokens_decoder: {} };
-  const named = [{ name: "tool_use", template: "tools" }, { name: "default", template: "named {{ eos_token }}" }]; // prettier-ignore
+  const named = [
+    { name: "tool_use", template: "tools" },
+    { name: "default", template: "named {{ eos_token }}" },
+  ];
   assert.equal(renderFrom({ "tokenizer_config.json": config }), "from config");
   assert.equal(renderFrom({ "tokenizer_config.json": { ...config, chat_template: named } }), "named <end>");
   assert.equal(

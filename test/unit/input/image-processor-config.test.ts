@@ -34,11 +34,14 @@ test("settings that the reference's resize does not have are refused with their 
     { patch_size: "14" },
   ];
   for (const json of [...wrong, { image_mean: [1] }]) {
-    assert.throws(() => parseImageProcessorConfig(json, "p.json"), (error) => {
-      assert.ok(error instanceof CheckpointError);
-      assert.match(error.message, new RegExp(`^p.json: [^]*${Object.keys(json)[0]}`));
-      return true;
-    }); // prettier-ignore
+    assert.throws(
+      () => parseImageProcessorConfig(json, "p.json"),
+      (error) => {
+        assert.ok(error instanceof CheckpointError);
+        assert.match(error.message, new RegExp(`^p.json: [^]*${Object.keys(json)[0]}`));
+        return true;
+      },
+    );
   }
   assert.throws(
     () => parseImageProcessorConfig({ min_pixels: 9, max_pixels: 8 }, "p.json"),

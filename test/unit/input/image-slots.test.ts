@@ -7,7 +7,9 @@ const TRIPLE = "<|vision_start|><|image_pad|><|vision_end|>";
 
 /** The pieces in short: `#0` for an image. */
 function short(text: string, images: number): string {
-  return splitContent(text, images).map((piece) => ("image" in piece ? `#${piece.image}` : piece.plain)).join(""); // prettier-ignore
+  return splitContent(text, images)
+    .map((piece) => ("image" in piece ? `#${piece.image}` : piece.plain))
+    .join("");
 }
 
 test("images without a slot come first, each with a line break after it", () => {
@@ -40,10 +42,13 @@ test("slots and images that do not match are refused with both counts", () => {
     [`<|image_1|>${TRIPLE}`, 2, /mixes/],
   ];
   for (const [text, images, message] of wrong) {
-    assert.throws(() => splitContent(text, images), (error) => {
-      assert.ok(error instanceof InputError);
-      assert.match(error.message, message);
-      return true;
-    }); // prettier-ignore
+    assert.throws(
+      () => splitContent(text, images),
+      (error) => {
+        assert.ok(error instanceof InputError);
+        assert.match(error.message, message);
+        return true;
+      },
+    );
   }
 });

@@ -17,7 +17,10 @@ test("patchify puts the patches of one merge group next to each other, frames re
   const { patches, grid } = patchify(rgb, 4, 2, LAYOUT);
   assert.deepEqual(grid, [1, 2, 4]);
   const rows = Array.from({ length: 8 }, (_, i) => [...patches.subarray(i * 6, i * 6 + 6)]);
-  assert.deepEqual(rows.map(([red]) => Math.round(red! * 255)), [0, 1, 4, 5, 2, 3, 6, 7]); // prettier-ignore
+  assert.deepEqual(
+    rows.map(([red]) => Math.round(red! * 255)),
+    [0, 1, 4, 5, 2, 3, 6, 7],
+  );
   for (const [red, redAgain, ...rest] of rows) {
     assert.equal(red, redAgain);
     assert.deepEqual(rest, [1, 1, -1, -1]);

@@ -58,7 +58,13 @@ test("a suffix follows the assistant's opening and joins its line break", () => 
 
 test("image spans are in the order of the slots and name their image", () => {
   const { inputIds, imageSpans, text } = build("<|image_2|><|image_1|> changed?", { imageTokenCounts: [2, 3] });
-  assert.deepEqual(imageSpans.map(({ image, length }) => [image, length]), [[1, 3], [0, 2]]); // prettier-ignore
+  assert.deepEqual(
+    imageSpans.map(({ image, length }) => [image, length]),
+    [
+      [1, 3],
+      [0, 2],
+    ],
+  );
   const pad = tokenizer.specialId("<|image_pad|>");
   for (const { start, length } of imageSpans) {
     const around = inputIds.slice(start - 1, start + length + 1);
@@ -103,5 +109,5 @@ test("templates that drop, repeat or place images around the text are refused", 
 test("unknown and image tokens in a suffix, and endless text, are refused", () => {
   assert.throws(() => build("x", { suffix: [{ special: "<nope>" }] }), InputError);
   assert.throws(() => build("x", { suffix: [{ special: "<|image_pad|>" }] }), InputError);
-  assert.throws(() => build("x".repeat(2_000_001)), /limit 2000000/);
+  assert.throws(() => build("x".repeat(500_001)), /limit 500000/);
 });

@@ -86,12 +86,16 @@ test("a token that only tokenizer_config.json names is special too", () => {
   const config = {
     added_tokens_decoder: { "526": { content: "<emb>" }, "700": { content: "<more>", special: false } },
   };
-  withFiles((json) => void json.added_tokens.pop(), config, (folder) => {
-    const other = Tokenizer.load(folder);
-    assert.deepEqual(other.encodeTemplate("<emb><more>"), [526, 700]);
-    assert.ok(!other.encodePlain("<more>").includes(700));
-    assert.equal(other.vocabSize, 701);
-  }); // prettier-ignore
+  withFiles(
+    (json) => void json.added_tokens.pop(),
+    config,
+    (folder) => {
+      const other = Tokenizer.load(folder);
+      assert.deepEqual(other.encodeTemplate("<emb><more>"), [526, 700]);
+      assert.ok(!other.encodePlain("<more>").includes(700));
+      assert.equal(other.vocabSize, 701);
+    },
+  );
 });
 
 function addKnownToken(json: TokenizerJson): void {
@@ -115,15 +119,18 @@ test("tokenizers that would be read wrongly are refused", () => {
     [(json) => void (json.model.vocab["a"] = -1), /vocab/],
     [(json) => void delete json.model.vocab["!"], /byte-level/],
     [(json) => void (json.added_tokens[0]!.id = 3), /shares id 3/],
-  ]; // prettier-ignore
+  ];
   for (const [edit, message] of edits) {
     withFiles(edit, {}, (folder) => {
-      assert.throws(() => Tokenizer.load(folder), (error) => {
-        assert.ok(error instanceof CheckpointError);
-        assert.match(error.message, message);
-        return true;
-      });
-    }); // prettier-ignore
+      assert.throws(
+        () => Tokenizer.load(folder),
+        (error) => {
+          assert.ok(error instanceof CheckpointError);
+          assert.match(error.message, message);
+          return true;
+        },
+      );
+    });
   }
   assert.throws(() => Tokenizer.load("/nowhere"), CheckpointError);
 });

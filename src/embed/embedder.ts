@@ -1,0 +1,214 @@
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import { resolveModel } from "../checkpoint/hub.ts";
+import { InputError, RuntimeError } from "../errors.ts";
+import { defaultCacheDir } from "../runtime/compile-cache.ts";
+import { checkItem, type CheckedItem } from "./check-item.ts";
+import { PART_FORMATS } from "./formats.ts";
+import { unpackError, type FromWorker, type ToWorker, type WorkerRequest } from "./protocol.ts";
+import type { EmbedItem, EmbedOutcome, EmbedResult, LoadOptions, ModelInfo } from "./types.ts";
+
+/** Items handed to the worker ahead of the one awaited, in batches: enough that none waits for the caller. */
+const BATCHES_AHEAD = 3;
+/** Most items decoded together; the cache of keys and values grows with it. */
+const MAX_BATCH = 256;
+
+/** How a call is carried out. */
+export interface CallOptions {
+  /** Stops the items of this call; what they were doing ends at the next step. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Embeds text and images with a multimodal LLM: queries after a rationale that the model writes, targets directly. The
+ * model runs in a worker thread, so the caller's event loop stays free; calls made at the same time share batches.
+ */
+export class Embedder implements AsyncDisposable {
+  /** What was loaded. */
+  readonly info: ModelInfo;
+  readonly #worker: Worker;
+  readonly #batch: number;
+  readonly #repetitionPenalty: number;
+  readonly #waiting = new Map<number, PromiseWithResolvers<EmbedResult>>();
+  #nextId = 0;
+  #ended: Error | undefined;
+  #exited: Promise<void>;
+
+  private constructor(worker: Worker, batch: number, ready: Extract<FromWorker, { type: "ready" }>) {
+    this.#worker = worker;
+    this.#batch = batch;
+    this.info = ready.info;
+    this.#repetitionPenalty = ready.repetitionPenalty;
+    worker.on("message", (message: FromWorker) => this.#receive(message));
+    this.#exited = new Promise((resolve) => {
+      const end = (error: Error): void => {
+        this.#end(error);
+        resolve();
+      };
+      worker.once("error", (error) => end(new RuntimeError(`the worker failed: ${String(error)}`, { cause: error })));
+      worker.once("exit", () => end(new RuntimeError("the Embedder is closed")));
+    });
+  }
+
+  /**
+   * Loads a checkpoint: a folder, or `owner/model[@revision]` from the Hugging Face hub.
+   * @throws {CheckpointError} files that are missing, damaged or of an unknown family
+   * @throws {HubError} a download that fails
+   * @throws {RuntimeError} when graphs cannot be compiled or opened
+   */
+  static async load(model: string, options: LoadOptions = {}): Promise<Embedder> {
+    const { weights = "int8", batch = 16, threads = availableParallelism(), onProgress, onNotice, signal } = options;
+    if (!(weights in PART_FORMATS))
+      throw new InputError(`weights is one of ${Object.keys(PART_FORMATS).join(", ")}, got ${JSON.stringify(weights)}`);
+    if (!Number.isInteger(batch) || batch < 1 || batch > MAX_BATCH)
+      throw new InputError(`batch is a whole number from 1 to ${MAX_BATCH}, got ${batch}`);
+    if (!Number.isInteger(threads) || threads < 1)
+      throw new InputError(`threads is a whole number above 0, got ${threads}`);
+    const folder = await resolveModel(model, {
+      ...(signal && { signal }),
+      ...(onNotice && { onNotice }),
+      onProgress: ({ file, receivedBytes, totalBytes }) =>
+        onProgress?.({ stage: "download", file, doneBytes: receivedBytes, totalBytes }),
+    });
+    signal?.throwIfAborted();
+    const { adapter, closingPrompt, cacheDir = defaultCacheDir() } = options;
+    const request: WorkerRequest = { folder, adapter, weights, threads, cacheDir, batch, closingPrompt };
+    return await start(request, options, (worker, ready) => new Embedder(worker, batch, ready));
+  }
+
+  /**
+   * Embeds items and returns their results in order.
+   * @throws {InputError} for the first item that cannot be embedded; the others are stopped
+   */
+  async embed(items: readonly EmbedItem[], { signal }: CallOptions = {}): Promise<EmbedResult[]> {
+    const results: EmbedResult[] = [];
+    for await (const outcome of this.stream(items, { signal })) {
+      if ("error" in outcome) throw withPlace(outcome.error, items.length > 1 ? outcome.index : undefined);
+      results.push(outcome.result);
+    }
+    return results;
+  }
+
+  /**
+   * Embeds items as they come and yields an outcome for each, in their order; an item that fails does not stop the
+   * others. Only a few batches are taken from `items` ahead of the reader.
+   */
+  async *stream(
+    items: Iterable<EmbedItem> | AsyncIterable<EmbedItem>,
+    { signal }: CallOptions = {},
+  ): AsyncGenerator<EmbedOutcome, void, void> {
+    const ahead: { id: number; outcome: Promise<EmbedOutcome> }[] = [];
+    const source = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
+    const abort = (): void => this.#abort(ahead.map(({ id }) => id));
+    signal?.throwIfAborted();
+    signal?.addEventListener("abort", abort);
+    let index = 0;
+    let more = true;
+    try {
+      while (more || ahead.length > 0) {
+        while (more && ahead.length < BATCHES_AHEAD * this.#batch) {
+          const next = await source.next();
+          if (next.done === true) more = false;
+          else ahead.push(this.#submit(next.value, index++));
+        }
+        const first = ahead[0];
+        if (first === undefined) break;
+        const outcome = await first.outcome;
+        signal?.throwIfAborted();
+        ahead.shift();
+        yield outcome;
+      }
+    } finally {
+      signal?.removeEventListener("abort", abort);
+      abort();
+      if (more) await source.return?.();
+    }
+  }
+
+  /** Frees the model. Items under way are stopped. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#ended === undefined) this.#post({ type: "close" });
+    await this.#exited;
+  }
+
+  #submit(item: EmbedItem, index: number): { id: number; outcome: Promise<EmbedOutcome> } {
+    const id = this.#nextId++;
+    const outcome = this.#send(id, item).then(
+      (result) => ({ index, result }),
+      (error: unknown) => ({ index, error: error instanceof Error ? error : new RuntimeError(String(error)) }),
+    );
+    return { id, outcome };
+  }
+
+  async #send(id: number, item: EmbedItem): Promise<EmbedResult> {
+    const checked: CheckedItem = checkItem(item, this.#repetitionPenalty);
+    if (this.#ended !== undefined) throw this.#ended;
+    const waiting = Promise.withResolvers<EmbedResult>();
+    this.#waiting.set(id, waiting);
+    this.#post({ type: "embed", id, item: checked });
+    return await waiting.promise;
+  }
+
+  #abort(ids: readonly number[]): void {
+    const open = ids.filter((id) => this.#waiting.has(id));
+    if (open.length > 0 && this.#ended === undefined) this.#post({ type: "abort", ids: open });
+  }
+
+  #post(message: ToWorker): void {
+    this.#worker.postMessage(message);
+  }
+
+  #receive(message: FromWorker): void {
+    if (message.type === "result") this.#settle(message.id)?.resolve(message.result);
+    if (message.type === "error") this.#settle(message.id)?.reject(unpackError(message.error));
+  }
+
+  #settle(id: number): PromiseWithResolvers<EmbedResult> | undefined {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    return waiting;
+  }
+
+  #end(error: Error): void {
+    this.#ended ??= error;
+    for (const id of [...this.#waiting.keys()]) this.#settle(id)!.reject(this.#ended);
+  }
+}
+
+/** Starts the worker and waits until its model is open. */
+async function start<T>(
+  request: WorkerRequest,
+  { onProgress, signal }: LoadOptions,
+  open: (worker: Worker, ready: Extract<FromWorker, { type: "ready" }>) => T,
+): Promise<T> {
+  // Sources run as TypeScript, the published package as JavaScript.
+  const entry = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
+  const worker = new Worker(entry, { workerData: request });
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const listen = (message: FromWorker): void => {
+    if (message.type === "progress") onProgress?.(message.progress);
+    if (message.type === "failed") reject(unpackError(message.error));
+    if (message.type === "ready") resolve(open(worker, message));
+  };
+  const fail = (error: unknown): void =>
+    reject(new RuntimeError(`the worker failed: ${String(error)}`, { cause: error }));
+  const exit = (): void => reject(new RuntimeError("the worker ended while it was loading"));
+  const abort = (): void => reject(signal!.reason);
+  worker.on("message", listen).once("error", fail).once("exit", exit);
+  signal?.addEventListener("abort", abort);
+  try {
+    return await promise;
+  } catch (error) {
+    await worker.terminate();
+    throw error;
+  } finally {
+    worker.off("message", listen).off("error", fail).off("exit", exit);
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+/** Says which item of several an error is about, keeping its class. */
+function withPlace(error: Error, index: number | undefined): Error {
+  if (index !== undefined) error.message = `item ${index}: ${error.message}`;
+  return error;
+}

@@ -1,0 +1,269 @@
+/**
+ * Batched ragged generation: items of different lengths share a batch, each leaves when it has met its end, and new ones
+ * take its place. What an item gets does not depend on its neighbours.
+ */
+import { setImmediate } from "node:timers/promises";
+import { Sampler } from "../runtime/sampler.ts";
+import type { KvCache } from "../runtime/kv-cache.ts";
+import type { CheckedItem } from "./check-item.ts";
+import { forcedIds, type Ending } from "./ending.ts";
+import type { ReadPrompt } from "./language-model.ts";
+import type { OpenModel } from "./model.ts";
+import { prepareItem, type PreparedItem } from "./prepare.ts";
+import type { EmbedResult } from "./types.ts";
+
+/** An item on its way through the engine. */
+interface Job {
+  readonly item: CheckedItem;
+  readonly signal: AbortSignal;
+  readonly resolve: (result: EmbedResult) => void;
+  readonly reject: (error: unknown) => void;
+  readonly spent: { prepareMs: number; visionMs: number; prefillMs: number; decodeMs: number };
+}
+
+/** A job whose prompt is ready. */
+interface ReadyJob extends Job {
+  readonly prepared: PreparedItem;
+}
+
+/** A job that is writing its rationale; its row in the cache is its index in the list of writers. */
+interface Writer extends ReadyJob {
+  readonly sampler: Sampler;
+  readonly written: number[];
+  /** Tokens still to be fed; the state of the last one is the embedding once `finish` is set. */
+  readonly pending: number[];
+  finish: "emb" | "budget" | undefined;
+  readonly startedMs: number;
+}
+
+/** Embeds items one by one or many at once, in the order they come. */
+export class Engine {
+  readonly #model: OpenModel;
+  readonly #ending: Ending;
+  readonly #batch: number;
+  readonly #queue: Job[] = [];
+  readonly #writers: Writer[] = [];
+  #cache: KvCache | undefined;
+  #running = false;
+
+  /** @param batch items that write at the same time */
+  constructor(model: OpenModel, ending: Ending, batch: number) {
+    this.#model = model;
+    this.#ending = ending;
+    this.#batch = batch;
+  }
+
+  /**
+   * Embeds one item together with whatever else is under way.
+   * @throws {InputError} for an item that cannot be embedded; the reason of `signal` when it is aborted
+   */
+  embed(item: CheckedItem, signal: AbortSignal): Promise<EmbedResult> {
+    const { promise, resolve, reject } = Promise.withResolvers<EmbedResult>();
+    const spent = { prepareMs: 0, visionMs: 0, prefillMs: 0, decodeMs: 0 };
+    this.#queue.push({ item, signal, resolve, reject, spent });
+    if (!this.#running) {
+      this.#running = true;
+      void this.#run();
+    }
+    return promise;
+  }
+
+  /** Never rejects: what goes wrong is told to the items it concerns. */
+  async #run(): Promise<void> {
+    while (this.#queue.length > 0 || this.#writers.length > 0) {
+      // A run blocks the thread; between runs, messages (new items, aborts) get their turn.
+      await setImmediate();
+      this.#dropAborted();
+      const admitted = this.#admit();
+      try {
+        await this.#start(admitted);
+      } catch (error) {
+        for (const job of admitted) job.reject(error);
+      }
+      try {
+        if (this.#writers.length > 0) await this.#step();
+      } catch (error) {
+        for (const writer of this.#writers.splice(0)) writer.reject(error);
+        this.#cache = undefined;
+      }
+    }
+    this.#cache = undefined;
+    this.#running = false;
+  }
+
+  #dropAborted(): void {
+    for (let i = this.#queue.length - 1; i >= 0; i--)
+      if (this.#queue[i]!.signal.aborted) reject(this.#queue.splice(i, 1)[0]!);
+    for (let row = this.#writers.length - 1; row >= 0; row--)
+      if (this.#writers[row]!.signal.aborted) reject(this.#leave(row));
+    function reject(job: Job): void {
+      job.reject(job.signal.reason);
+    }
+  }
+
+  /** The next items in order, as far as there is room: writers up to the batch, as many again that are read only. */
+  #admit(): Job[] {
+    let rows = this.#batch - this.#writers.length;
+    let reads = this.#batch;
+    const admitted: Job[] = [];
+    while (this.#queue.length > 0) {
+      const writes = isWriting(this.#queue[0]!.item);
+      if ((writes ? rows : reads) === 0) break;
+      if (writes) rows--;
+      else reads--;
+      admitted.push(this.#queue.shift()!);
+    }
+    return admitted;
+  }
+
+  /** Prepares items, runs the vision tower, reads the prompts; direct items are done then, the others join the writers. */
+  async #start(jobs: readonly Job[]): Promise<void> {
+    const ready: ReadyJob[] = [];
+    for (const job of jobs) {
+      const startedMs = performance.now();
+      try {
+        ready.push({ ...job, prepared: await prepareItem(this.#model, this.#ending, job.item) });
+      } catch (error) {
+        job.reject(error);
+      }
+      job.spent.prepareMs = performance.now() - startedMs;
+    }
+    if (ready.length === 0) return;
+    const seenMs = performance.now();
+    const features = await this.#model.vision.encode(ready.flatMap(({ prepared }) => prepared.images));
+    const readMs = performance.now();
+    let image = 0;
+    const prompts = ready.map(({ prepared }) => ({
+      ...prepared.prompt,
+      features: features.slice(image, (image += prepared.images.length)),
+    }));
+    const read = await this.#model.language.read(prompts);
+    const doneMs = performance.now();
+    for (const [i, job] of ready.entries()) {
+      Object.assign(job.spent, { visionMs: readMs - seenMs, prefillMs: doneMs - readMs });
+      if (!isWriting(job.item))
+        this.#finish(job, read[i]!.hidden, job.prepared.givenIds, job.item.rationale === undefined ? "direct" : "emb");
+    }
+    await this.#join(ready, read);
+  }
+
+  /** Puts prompts that are to be continued into the cache and samples their first tokens. */
+  async #join(ready: readonly ReadyJob[], read: readonly ReadPrompt[]): Promise<void> {
+    const writing = [...ready.keys()].filter((i) => isWriting(ready[i]!.item));
+    if (writing.length === 0) return;
+    const startedMs = performance.now();
+    const room = Math.max(...writing.map((i) => roomFor(ready[i]!)));
+    this.#cache ??= this.#model.language.newCache(this.#batch, room);
+    this.#cache.reserve(room);
+    const joined = writing.map((i) => {
+      const job = ready[i]!;
+      const row = this.#cache!.addRow();
+      this.#cache!.append(row, read[i]!.block, read[i]!.row, job.prepared.prompt.ids.length);
+      const sampler = new Sampler(job.item.reason!, job.prepared.prompt.ids);
+      return { ...job, sampler, written: [], pending: [], finish: undefined, startedMs } satisfies Writer;
+    });
+    this.#writers.push(...joined);
+    await this.#sample(
+      joined,
+      writing.map((i) => read[i]!.hidden),
+    );
+  }
+
+  /** Feeds every writer's next token; those whose last token that was are done, the others choose another. */
+  async #step(): Promise<void> {
+    const writers = [...this.#writers];
+    const positions = writers.map(({ prepared }, row) => this.#cache!.lengthOf(row) + prepared.prompt.positions.delta);
+    const hidden = await this.#model.language.step(
+      this.#cache!,
+      writers.map(({ pending }) => pending.shift()!),
+      positions,
+    );
+    const width = this.#model.config.text.hidden;
+    const stateOf = (row: number): Float32Array => hidden.subarray(row * width, (row + 1) * width);
+    const choosing = [...writers.keys()].filter(
+      (row) => writers[row]!.pending.length === 0 && writers[row]!.finish === undefined,
+    );
+    await this.#sample(
+      choosing.map((row) => writers[row]!),
+      choosing.map(stateOf),
+    );
+    const chose = new Set(choosing);
+    // From the last row down: a row that leaves is filled by the last one, which has had its turn.
+    for (let row = writers.length - 1; row >= 0; row--) {
+      const writer = writers[row]!;
+      if (chose.has(row) || writer.pending.length > 0) continue;
+      this.#leave(row);
+      writer.spent.decodeMs = performance.now() - writer.startedMs;
+      this.#finish(writer, stateOf(row), writer.written, writer.finish!);
+    }
+  }
+
+  /** Chooses the next token of each writer from its hidden state and queues what is to be fed. */
+  async #sample(writers: readonly Writer[], states: readonly Float32Array[]): Promise<void> {
+    if (writers.length === 0) return;
+    const width = this.#model.config.text.hidden;
+    const hidden = new Float32Array(writers.length * width);
+    states.forEach((state, i) => hidden.set(state, i * width));
+    const logits = await this.#model.language.logits(hidden);
+    const vocab = logits.length / writers.length;
+    writers.forEach((writer, i) =>
+      this.#take(writer, writer.sampler.next(logits.subarray(i * vocab, (i + 1) * vocab))),
+    );
+  }
+
+  #take(writer: Writer, id: number): void {
+    const { maxNewTokens, onBudget } = writer.item.reason!;
+    const { mode, stopIds, closingIds } = this.#ending;
+    writer.written.push(id);
+    if (stopIds.has(id)) {
+      writer.finish = "emb";
+      // Training-free: the end of the turn is not read; the closing prompt stands in its place.
+      writer.pending.push(...(mode === "emb" ? [id] : closingIds));
+      return;
+    }
+    writer.pending.push(id);
+    if (writer.written.length < maxNewTokens) return;
+    writer.finish = "budget";
+    if (onBudget === "force-emb" || mode === "training-free") writer.pending.push(...forcedIds(this.#ending));
+  }
+
+  /** Takes a writer out; the last one moves into its row. */
+  #leave(row: number): Writer {
+    const writer = this.#writers[row]!;
+    this.#cache!.removeRow(row);
+    const last = this.#writers.pop()!;
+    if (last !== writer) this.#writers[row] = last;
+    return writer;
+  }
+
+  #finish(job: ReadyJob, state: Float32Array, ids: readonly number[], finish: EmbedResult["finish"]): void {
+    const ended = ids.length > 0 && this.#ending.stopIds.has(ids.at(-1)!);
+    job.resolve({
+      embedding: unitLength(state),
+      rationale: this.#model.tokenizer.decode(ended ? ids.slice(0, -1) : ids),
+      rationaleIds: [...ids],
+      rationaleTokens: ids.length,
+      finish,
+      promptTokens: job.prepared.promptTokens,
+      timings: { ...job.spent },
+    });
+  }
+}
+
+/** Whether the model has to write: it reasons, and no rationale is given. */
+function isWriting({ reason, rationale }: CheckedItem): boolean {
+  return reason !== undefined && rationale === undefined;
+}
+
+/** Tokens an item may come to hold: prompt, rationale, and a few for what is put after it. */
+function roomFor({ prepared, item }: ReadyJob): number {
+  return prepared.prompt.ids.length + item.reason!.maxNewTokens + 1;
+}
+
+/** A copy at L2 length 1, summed in double precision. */
+function unitLength(state: Float32Array): Float32Array {
+  let square = 0;
+  for (const value of state) square += value * value;
+  const inverse = 1 / Math.sqrt(square);
+  return Float32Array.from(state, (value) => value * inverse);
+}

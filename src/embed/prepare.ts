@@ -1,0 +1,66 @@
+import { InputError } from "../errors.ts";
+import { labelOf } from "../input/image-source.ts";
+import { buildPrompt } from "../input/prompt.ts";
+import type { PreparedImage } from "../input/image-processor.ts";
+import { ropePositions } from "../models/index.ts";
+import type { CheckedItem } from "./check-item.ts";
+import type { Ending } from "./ending.ts";
+import type { OpenModel } from "./model.ts";
+import type { DecoderPrompt } from "./language-model.ts";
+
+/** An item made ready for the model, but for its image features. */
+export interface PreparedItem {
+  readonly prompt: Omit<DecoderPrompt, "features">;
+  /** In the order of their tokens. */
+  readonly images: readonly PreparedImage[];
+  /** Tokens before whatever the model writes or was given to read. */
+  readonly promptTokens: number;
+  /** Ids of a rationale that was given. */
+  readonly givenIds: readonly number[];
+}
+
+/**
+ * Decodes images, renders the template and tokenises.
+ * @throws {InputError} slots that do not match the images, an unreadable image, a prompt longer than the model's context
+ */
+export async function prepareItem(model: OpenModel, ending: Ending, item: CheckedItem): Promise<PreparedItem> {
+  const { tokenizer, template, config, tower } = model;
+  const images: PreparedImage[] = [];
+  for (const [i, source] of item.images.entries()) {
+    const label = typeof source === "string" ? labelOf(source) : `image ${i + 1} of the item`;
+    images.push(await model.images.prepare(source, { minPixels: item.minPixels, maxPixels: item.maxPixels, label }));
+  }
+  const parts = { tokenizer, template, content: item.text, imageTokenCounts: images.map(({ tokens }) => tokens) };
+  const open = buildPrompt(parts);
+  const read = suffixOf(item, ending);
+  const { inputIds, imageSpans } = read.length === 0 ? open : buildPrompt({ ...parts, suffix: read });
+  const most = config.text.maxPositions - (item.reason?.maxNewTokens ?? 0) - ending.closingIds.length;
+  if (inputIds.length > most)
+    throw new InputError(
+      `the prompt has ${inputIds.length} tokens, ${open.inputIds.length - item.text.length > most ? "most of them of images, " : ""}and the model takes ${most} beside what it writes. Lower maxPixels or shorten the text.`,
+    );
+  const ordered = imageSpans.map(({ image }) => images[image]!);
+  const positions = ropePositions(
+    inputIds,
+    config.imageTokenId,
+    ordered.map(({ grid }) => grid),
+    tower.merge,
+  );
+  const given = item.rationale === undefined ? [] : inputIds.slice(open.inputIds.length);
+  return {
+    prompt: {
+      ids: inputIds,
+      positions,
+      imageSlots: imageSpans.flatMap(({ start, length }) => Array.from({ length }, (_, i) => start + i)),
+    },
+    images: ordered,
+    promptTokens: open.inputIds.length,
+    givenIds: ending.mode === "emb" ? given : given.slice(0, given.length - ending.closingIds.length),
+  };
+}
+
+/** What the model reads after its turn has opened: nothing, when it is to write a rationale itself. */
+function suffixOf({ rationale, reason }: CheckedItem, { closing }: Ending): Ending["closing"] {
+  if (rationale !== undefined) return [{ plain: rationale }, ...closing];
+  return reason === undefined ? closing : [];
+}

@@ -1,0 +1,58 @@
+/** The worker thread's entry: everything that computes for more than a moment runs here. */
+import { parentPort, workerData } from "node:worker_threads";
+import { endingOf } from "./ending.ts";
+import { Engine } from "./engine.ts";
+import { openModel, type OpenModel } from "./model.ts";
+import { packError, type FromWorker, type ToWorker, type WorkerRequest } from "./protocol.ts";
+
+const port = parentPort!;
+const post = (message: FromWorker): void => port.postMessage(message);
+const aborts = new Map<number, AbortController>();
+
+async function start(request: WorkerRequest): Promise<{ model: OpenModel; engine: Engine }> {
+  const model = await openModel(request, (progress) => post({ type: "progress", progress }));
+  const ending = endingOf(model.tokenizer, model.generation, request.closingPrompt);
+  const info = { modelType: model.config.modelType, hidden: model.config.text.hidden, mode: ending.mode };
+  post({ type: "ready", info, repetitionPenalty: model.generation.repetitionPenalty });
+  return { model, engine: new Engine(model, ending, request.batch) };
+}
+
+async function embed(engine: Engine, { id, item }: Extract<ToWorker, { type: "embed" }>): Promise<void> {
+  const abort = new AbortController();
+  aborts.set(id, abort);
+  try {
+    post({ type: "result", id, result: await engine.embed(item, abort.signal) });
+  } catch (error) {
+    post({ type: "error", id, error: packError(error) });
+  } finally {
+    aborts.delete(id);
+  }
+}
+
+try {
+  const { model, engine } = await start(workerData as WorkerRequest);
+  const pending = new Set<Promise<void>>();
+  port.on("message", (message: ToWorker) => {
+    switch (message.type) {
+      case "embed": {
+        const task = embed(engine, message);
+        pending.add(task);
+        void task.finally(() => pending.delete(task));
+        break;
+      }
+      case "abort":
+        for (const id of message.ids) aborts.get(id)?.abort();
+        break;
+      case "close":
+        for (const abort of aborts.values()) abort.abort();
+        void Promise.allSettled(pending)
+          .then(() => model[Symbol.asyncDispose]())
+          .then(() => post({ type: "closed" }))
+          .then(() => port.close());
+        break;
+    }
+  });
+} catch (error) {
+  post({ type: "failed", error: packError(error) });
+  port.close();
+}

@@ -1,0 +1,24 @@
+export { Embedder, type CallOptions } from "./embed/embedder.ts";
+export { DEFAULT_CLOSING_PROMPT } from "./embed/ending.ts";
+export type {
+  EmbedItem,
+  EmbedOutcome,
+  EmbedResult,
+  ImageSource,
+  LoadOptions,
+  LoadProgress,
+  ModelInfo,
+  ReasonOptions,
+  Timings,
+  WeightFormat,
+} from "./embed/types.ts";
+export {
+  CheckpointError,
+  HubError,
+  ImageError,
+  InputError,
+  RationaleError,
+  RgeError,
+  RuntimeError,
+  ShapeError,
+} from "./errors.ts";
