@@ -1,7 +1,7 @@
 /** Numbers with a shape, outside any graph: what sessions are fed with and what they return. */
 export interface HostTensor {
   readonly shape: readonly number[];
-  readonly data: Float32Array | BigInt64Array | Int32Array;
+  readonly data: Float32Array | Float64Array | BigInt64Array | Int32Array;
 }
 
 /** Graph input name -> numbers. */

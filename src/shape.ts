@@ -2,7 +2,7 @@ import { ShapeError } from "./errors.ts";
 
 /**
  * One extent: a number, or a product of a number and named extents written `"2*batch*seq"` with the names sorted.
- * A sum is a name of its own in parentheses, `"(past+seq)"`. Equal text means equal extent.
+ * A sum is a name of its own in parentheses, `"(past+seq)"`, its terms sorted. Equal text means equal extent.
  */
 export type Dim = number | string;
 export type Shape = readonly Dim[];
@@ -12,70 +12,68 @@ export function formatShape(shape: Shape): string {
   return `[${shape.join(", ")}]`;
 }
 
-/** Splits at `*` outside parentheses. */
-function factors(dim: Dim): { coefficient: number; names: string[] } {
-  if (typeof dim === "number") return { coefficient: dim, names: [] };
-  let coefficient = 1;
-  const names: string[] = [];
-  let depth = 0;
-  let start = 0;
-  for (let i = 0; i <= dim.length; i++) {
-    const char = dim[i];
-    if (char === "(") depth++;
-    if (char === ")") depth--;
-    if (i < dim.length && (char !== "*" || depth > 0)) continue;
-    const factor = dim.slice(start, i);
-    if (/^\d+$/.test(factor)) coefficient *= Number(factor);
-    else names.push(factor);
-    start = i + 1;
-  }
-  return { coefficient, names: names.sort() };
+/** Reads back what `shape.join(",")` wrote, the form in which a target shape rides along in an attribute. */
+export function parseShape(text: string): Shape {
+  return text === "" ? [] : text.split(",").map((part) => (/^\d+$/.test(part) ? Number(part) : part));
 }
 
-function fromFactors(coefficient: number, names: readonly string[]): Dim {
-  if (names.length === 0) return coefficient;
-  const sorted = [...names].sort();
-  return coefficient === 1 ? sorted.join("*") : `${coefficient}*${sorted.join("*")}`;
+/** Pieces of `text` between the separators that stand outside parentheses. */
+function splitOutside(text: string, separator: "*" | "+"): string[] {
+  const pieces: string[] = [];
+  let depth = 0;
+  let start = 0;
+  for (let i = 0; i < text.length; i++) {
+    const char = text[i];
+    if (char === "(") depth++;
+    else if (char === ")") depth--;
+    else if (char === separator && depth === 0) {
+      pieces.push(text.slice(start, i));
+      start = i + 1;
+    }
+  }
+  return [...pieces, text.slice(start)];
+}
+
+/** `"2*batch*seq"` as 2 and `batch`, `seq`; a sum counts as one name. */
+function factors(dim: Dim): { coefficient: number; names: string[] } {
+  if (typeof dim === "number") return { coefficient: dim, names: [] };
+  const pieces = splitOutside(dim, "*");
+  const numbers = pieces.filter((piece) => /^\d+$/.test(piece));
+  return {
+    coefficient: numbers.reduce((product, number) => product * Number(number), 1),
+    names: pieces.filter((piece) => !/^\d+$/.test(piece)).sort(),
+  };
+}
+
+/** `"(past+seq)"` as `past`, `seq`; anything else is one term. */
+function terms(dim: Dim): Dim[] {
+  if (typeof dim === "number") return [dim];
+  const isSum = dim.startsWith("(") && splitOutside(dim, "*").length === 1;
+  return isSum ? [...parseShape(splitOutside(dim.slice(1, -1), "+").join(","))] : [dim];
 }
 
 /** Product of extents in canonical form: `("seq", 2, "batch")` gives `"2*batch*seq"`. */
 export function multiplyDims(...dims: readonly Dim[]): Dim {
-  let coefficient = 1;
-  const names: string[] = [];
-  for (const dim of dims) {
-    const part = factors(dim);
-    coefficient *= part.coefficient;
-    names.push(...part.names);
-  }
-  return coefficient === 0 ? 0 : fromFactors(coefficient, names);
+  const parts = dims.map(factors);
+  const coefficient = parts.reduce((product, part) => product * part.coefficient, 1);
+  const names = parts.flatMap((part) => part.names).sort();
+  if (coefficient === 0 || names.length === 0) return coefficient;
+  return [...(coefficient === 1 ? [] : [coefficient]), ...names].join("*");
 }
 
-/** Exact quotient, or `undefined` where `divisor` does not divide `dim` symbolically. */
-export function divideDims(dim: Dim, divisor: Dim): Dim | undefined {
-  const a = factors(dim);
-  const b = factors(divisor);
-  if (b.coefficient === 0 || a.coefficient % b.coefficient !== 0) return undefined;
-  const names = [...a.names];
-  for (const name of b.names) {
-    const at = names.indexOf(name);
-    if (at < 0) return undefined;
-    names.splice(at, 1);
-  }
-  return fromFactors(a.coefficient / b.coefficient, names);
-}
-
-/** Sum of extents; symbolic sums are names in parentheses. */
+/** Sum of extents in canonical form, its number last: `("seq", 2, "past")` gives `"(past+seq+2)"`. */
 export function addDims(...dims: readonly Dim[]): Dim {
-  const numbers = dims.filter((dim) => typeof dim === "number").reduce((sum, dim) => sum + dim, 0);
-  const symbols = dims.filter((dim) => typeof dim === "string");
-  if (symbols.length === 0) return numbers;
-  if (symbols.length === 1 && numbers === 0) return symbols[0]!;
-  return `(${[...symbols, ...(numbers === 0 ? [] : [numbers])].join("+")})`;
-}
-
-/** The named extents that occur in `dim`; a sum counts as one name. */
-export function namesIn(dim: Dim): readonly string[] {
-  return factors(dim).names;
+  let constant = 0;
+  const counts = new Map<string, number>();
+  for (const term of dims.flatMap(terms)) {
+    const { coefficient, names } = factors(term);
+    const product = names.join("*");
+    if (product === "") constant += coefficient;
+    else counts.set(product, (counts.get(product) ?? 0) + coefficient);
+  }
+  const parts = [...counts.keys()].sort().map((product) => multiplyDims(counts.get(product)!, product));
+  if (constant !== 0 || parts.length === 0) parts.push(constant);
+  return parts.length === 1 ? parts[0]! : `(${parts.join("+")})`;
 }
 
 /** Shape of an elementwise result under NumPy broadcasting; `what` opens the error. */

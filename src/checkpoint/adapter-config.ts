@@ -8,6 +8,8 @@ import { quoted } from "./quoted.ts";
 
 /** Name of the file that makes a folder a PEFT adapter. */
 export const ADAPTER_CONFIG_FILE = "adapter_config.json";
+/** Name of an adapter's weights file. */
+export const ADAPTER_FILE = "adapter_model.safetensors";
 
 /** Largest adapter configuration accepted, in bytes; long lists of target modules reach some 100 KB. */
 const MAX_CONFIG_BYTES = 4 * 1024 * 1024;

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import * as z from "zod";
 import { CheckpointError } from "../errors.ts";
 import { readJsonFile } from "../json.ts";
-import { readConfig } from "./config.ts";
+import { CONFIG_FILE, readConfig } from "./config.ts";
 
 const GENERATION_CONFIG_FILE = "generation_config.json";
 const MAX_BYTES = 256 * 1024;
@@ -63,6 +63,6 @@ export function readGenerationConfig(folder: string): GenerationConfig {
 
 function modelEosTokenIds(folder: string): readonly number[] {
   const parsed = modelSchema.safeParse(readConfig(folder));
-  if (!parsed.success) throw new CheckpointError(`${join(folder, "config.json")}: ${z.prettifyError(parsed.error)}`);
+  if (!parsed.success) throw new CheckpointError(`${join(folder, CONFIG_FILE)}: ${z.prettifyError(parsed.error)}`);
   return parsed.data.text_config?.eos_token_id ?? parsed.data.eos_token_id ?? [];
 }

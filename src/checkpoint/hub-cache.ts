@@ -2,16 +2,14 @@
  * One model in the Hugging Face cache, in the layout that all Hugging Face tools share:
  * `models--owner--name/{blobs/<hash>, refs/<revision>, snapshots/<commit>/<file> -> ../../blobs/<hash>}`.
  */
+import { randomUUID } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
-import { copyFile, mkdir, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, rename, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { readBoundedFile } from "../json.ts";
-import { ADAPTER_CONFIG_FILE } from "./adapter-config.ts";
+import { ADAPTER_CONFIG_FILE, ADAPTER_FILE } from "./adapter-config.ts";
 import { CONFIG_FILE } from "./config.ts";
 import { INDEX_FILE, SINGLE_FILE, readShardNames } from "./shards.ts";
-
-/** Name of an adapter's weights file. */
-export const ADAPTER_FILE = "adapter_model.safetensors";
 
 /** A full Git commit hash, which names one state for ever, where a branch or tag may move. */
 export function isCommit(revision: string): boolean {
@@ -58,8 +56,7 @@ export class ModelCache {
     const path = join(this.snapshot(commit), file);
     const blob = this.blobPath(hash);
     await mkdir(dirname(path), { recursive: true });
-    const temporary = `${path}.${process.pid}.tmp`;
-    await rm(temporary, { force: true });
+    const temporary = `${path}.${randomUUID()}.tmp`;
     try {
       await symlink(relative(dirname(path), blob), temporary);
     } catch (error) {

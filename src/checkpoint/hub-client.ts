@@ -10,7 +10,7 @@ import { readBoundedFile } from "../json.ts";
 import { quoted } from "./quoted.ts";
 
 /** Tries of one request before giving up, or continuations of one file without a byte in between. */
-export const MAX_TRIES = 5;
+const MAX_TRIES = 5;
 
 /** Longest wait before a retry, in milliseconds, whatever `Retry-After` asks for. */
 const MAX_DELAY_MS = 60_000;

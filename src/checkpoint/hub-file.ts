@@ -34,6 +34,22 @@ export async function downloadBlob(
 ): Promise<void> {
   const partial = `${path}.incomplete`;
   await mkdir(dirname(path), { recursive: true });
+  try {
+    await receiveChecked(file, partial, client, onBytes);
+    await rename(partial, path);
+  } catch (error) {
+    // Another process that finished the same file first has taken the partial file away.
+    if (!isMissing(error) || (await sizeOf(path)) !== file.sizeBytes) throw error;
+    onBytes(file.sizeBytes);
+  }
+}
+
+async function receiveChecked(
+  file: RemoteFile,
+  partial: string,
+  client: HubClient,
+  onBytes: (receivedBytes: number) => void,
+): Promise<void> {
   const continued = (await sizeOf(partial)) ?? 0;
   await receive(file, partial, client, onBytes);
   let found = await hashOf(partial, file);
@@ -43,18 +59,11 @@ export async function downloadBlob(
     await receive(file, partial, client, onBytes);
     found = await hashOf(partial, file);
   }
-  if (found !== file.hash) {
-    await rm(partial, { force: true });
-    throw new HubError(
-      `GET ${file.url}: content has hash ${found}, the hub lists ${file.hash}. It was deleted: try again, and check HF_ENDPOINT and proxies if it stays so.`,
-    );
-  }
-  try {
-    await rename(partial, path);
-  } catch (error) {
-    // Another process finished the same file first.
-    if ((await sizeOf(path)) !== file.sizeBytes) throw error;
-  }
+  if (found === file.hash) return;
+  await rm(partial, { force: true });
+  throw new HubError(
+    `GET ${file.url}: content has hash ${found}, the hub lists ${file.hash}. It was deleted: try again, and check HF_ENDPOINT and proxies if it stays so.`,
+  );
 }
 
 async function receive(
@@ -125,11 +134,16 @@ async function hashOf(path: string, { hash, sizeBytes }: RemoteFile): Promise<st
   return digest.digest("hex");
 }
 
-async function sizeOf(path: string): Promise<number | undefined> {
+/** Size of a file in bytes, or `undefined` where there is none. */
+export async function sizeOf(path: string): Promise<number | undefined> {
   try {
     return (await stat(path)).size;
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOENT";
 }

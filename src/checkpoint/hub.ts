@@ -3,14 +3,15 @@
  * folder, downloading what is missing into the cache that all Hugging Face tools share.
  */
 import { statSync } from "node:fs";
-import { mkdir, stat, statfs } from "node:fs/promises";
+import { mkdir, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { listFiles, modelInfo } from "@huggingface/hub";
 import * as z from "zod";
 import { HubError, messageOf } from "../errors.ts";
-import { ADAPTER_FILE, ModelCache, isCommit } from "./hub-cache.ts";
+import { ADAPTER_FILE } from "./adapter-config.ts";
+import { ModelCache, isCommit } from "./hub-cache.ts";
 import { HubClient, type HubClientOptions, hubSettings } from "./hub-client.ts";
-import { type RemoteFile, downloadBlob } from "./hub-file.ts";
+import { type RemoteFile, downloadBlob, sizeOf } from "./hub-file.ts";
 import { quoted } from "./quoted.ts";
 import { INDEX_FILE, SINGLE_FILE, readShardNames } from "./shards.ts";
 
@@ -207,7 +208,7 @@ async function fetchFile(
   onBytes: (receivedBytes: number) => void,
 ): Promise<void> {
   const blob = cache.blobPath(file.hash);
-  if ((await presentBytes(blob)) === file.sizeBytes) onBytes(file.sizeBytes);
+  if ((await sizeOf(blob)) === file.sizeBytes) onBytes(file.sizeBytes);
   else await downloadBlob(file, blob, client, onBytes);
   await cache.link(commit, file.name, file.hash);
 }
@@ -217,7 +218,8 @@ async function expectSpace(files: readonly RemoteFile[], cache: ModelCache, cach
   let missing = 0;
   for (const { hash, sizeBytes } of files) {
     const blob = cache.blobPath(hash);
-    missing += Math.max(0, sizeBytes - Math.max(await presentBytes(blob), await presentBytes(`${blob}.incomplete`)));
+    const present = (await sizeOf(blob)) ?? (await sizeOf(`${blob}.incomplete`)) ?? 0;
+    missing += Math.max(0, sizeBytes - present);
   }
   await mkdir(cacheFolder, { recursive: true });
   const { bavail, bsize } = await statfs(cacheFolder);
@@ -225,15 +227,6 @@ async function expectSpace(files: readonly RemoteFile[], cache: ModelCache, cach
     throw new HubError(
       `${cacheFolder}: ${missing} bytes are to be downloaded, ${bavail * bsize} are free. Set HF_HUB_CACHE to a larger disk.`,
     );
-  }
-}
-
-async function presentBytes(path: string): Promise<number> {
-  try {
-    return (await stat(path)).size;
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return 0;
-    throw error;
   }
 }
 

@@ -7,7 +7,7 @@ import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { CheckpointError, messageOf } from "../errors.ts";
 import { parseJson } from "../json.ts";
 import { quoted } from "./quoted.ts";
-import { type StoredDtype, bytesPerElement, isStoredDtype, toFloat32 } from "./stored-dtype.ts";
+import { type StoredDtype, bytesPerElement, isStoredDtype, widenInto } from "./stored-dtype.ts";
 
 /** Longest header accepted, in bytes: the cap of the reference implementation (`MAX_HEADER_SIZE`). */
 export const MAX_HEADER_BYTES = 100_000_000;
@@ -120,12 +120,12 @@ export class SafetensorsFile {
       );
     }
     const out = new Float32Array(count);
-    const chunk = new Uint8Array(Math.min(count * size, CHUNK_BYTES));
-    for (let done = 0; done < count;) {
-      const part = chunk.subarray(0, Math.min((count - done) * size, chunk.length));
-      this.readInto(part, entry.begin + (begin + done) * size);
-      out.set(toFloat32(part, entry.dtype), done);
-      done += part.length / size;
+    const bits = new Uint32Array(out.buffer);
+    const chunk = new Uint16Array(Math.min(count, CHUNK_BYTES / 2));
+    for (let done = 0; done < count; done += chunk.length) {
+      const part = chunk.subarray(0, Math.min(count - done, chunk.length));
+      this.readInto(new Uint8Array(part.buffer, 0, part.byteLength), entry.begin + (begin + done) * size);
+      widenInto(part, entry.dtype, bits.subarray(done));
     }
     return out;
   }

@@ -53,17 +53,20 @@ export function toFloat32(bytes: Uint8Array, dtype: StoredDtype): Float32Array {
   const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
   const length = aligned.length / size;
   if (dtype === "F32") return new Float32Array(aligned.buffer, aligned.byteOffset, length);
-  const halves = new Uint16Array(aligned.buffer, aligned.byteOffset, length);
   const out = new Float32Array(length);
-  const bits = new Uint32Array(out.buffer);
+  widenInto(new Uint16Array(aligned.buffer, aligned.byteOffset, length), dtype, new Uint32Array(out.buffer));
+  return out;
+}
+
+/** Writes the float32 bits of 16-bit floats to the start of `bits`, without a copy between. */
+export function widenInto(halves: Uint16Array, dtype: "F16" | "BF16", bits: Uint32Array): void {
   if (dtype === "BF16") {
     // A bfloat16 is the upper half of a float32.
-    for (let i = 0; i < length; i++) bits[i] = halves[i]! << 16;
+    for (let i = 0; i < halves.length; i++) bits[i] = halves[i]! << 16;
   } else {
     const table = float16Table();
-    for (let i = 0; i < length; i++) bits[i] = table[halves[i]!]!;
+    for (let i = 0; i < halves.length; i++) bits[i] = table[halves[i]!]!;
   }
-  return out;
 }
 
 /**

@@ -6,6 +6,8 @@ import type { EmbedItem, ImageSource, ReasonOptions } from "./types.ts";
 const MAX_IMAGES = 64;
 /** Most tokens a rationale may be asked for; the models' contexts end at 32,768 or later. */
 const MAX_NEW_TOKENS = 16_384;
+/** Longest rationale that can be given; BPE takes about a microsecond a character. */
+const MAX_RATIONALE_CHARS = 500_000;
 /** Budget of the reference (method: `generate(max_new_tokens=128)`). */
 const DEFAULT_MAX_NEW_TOKENS = 128;
 
@@ -38,9 +40,14 @@ export function checkItem(item: EmbedItem, repetitionPenalty: number): CheckedIt
     throw new InputError(`role is "query" or "target", got ${JSON.stringify(role)}`);
   for (const field of ["instruction", "text", "rationale"] as const)
     if (item[field] !== undefined && typeof item[field] !== "string") throw new InputError(`${field} is no text`);
+  if ((item.rationale?.length ?? 0) > MAX_RATIONALE_CHARS)
+    throw new InputError(`rationale has ${item.rationale!.length} characters, limit ${MAX_RATIONALE_CHARS}`);
   const images = item.images ?? [];
   if (!Array.isArray(images) || images.length > MAX_IMAGES)
     throw new InputError(`images is a list of at most ${MAX_IMAGES} paths or buffers`);
+  for (const [i, image] of images.entries())
+    if (typeof image !== "string" && !(image instanceof Uint8Array) && !(image instanceof ArrayBuffer))
+      throw new InputError(`images[${i}] is a path, a data: URL or bytes, got ${describe(image)}`);
   const parts = [item.instruction, item.text].filter((part) => part !== undefined && part !== "");
   if (parts.length === 0 && images.length === 0) throw new InputError("the item is empty: give it text or images");
   const wants = item.reason ?? role === "query";
@@ -48,7 +55,7 @@ export function checkItem(item: EmbedItem, repetitionPenalty: number): CheckedIt
     throw new InputError("a rationale is given and reason is false: leave one of them out");
   return {
     text: parts.join("\n"),
-    images,
+    images: images.map(withoutSurroundings),
     minPixels: wholeNumber("minPixels", item.minPixels),
     maxPixels: wholeNumber("maxPixels", item.maxPixels),
     rationale: item.rationale,
@@ -80,6 +87,15 @@ function checkReason(reason: ReasonOptions, checkpointPenalty: number): CheckedR
   check(topP > 0 && topP <= 1, `topP is above 0 and at most 1, got ${topP}`);
   check(Number.isInteger(seed), `seed is a whole number, got ${seed}`);
   return { maxNewTokens, onBudget, repetitionPenalty, temperature, topP, seed };
+}
+
+/** A view that is part of a larger buffer as a copy: sending a view to a worker would copy all that it looks into. */
+function withoutSurroundings(image: ImageSource): ImageSource {
+  return image instanceof Uint8Array && image.byteLength < image.buffer.byteLength ? Uint8Array.from(image) : image;
+}
+
+function describe(value: unknown): string {
+  return typeof value === "object" && value !== null ? `a ${value.constructor?.name ?? "object"}` : String(value);
 }
 
 function wholeNumber(name: string, value: number | undefined): number | undefined {

@@ -32,7 +32,7 @@ export class Embedder implements AsyncDisposable {
   readonly #waiting = new Map<number, PromiseWithResolvers<EmbedResult>>();
   #nextId = 0;
   #ended: Error | undefined;
-  #exited: Promise<void>;
+  readonly #exited: Promise<void>;
 
   private constructor(worker: Worker, batch: number, ready: Extract<FromWorker, { type: "ready" }>) {
     this.#worker = worker;
@@ -46,7 +46,7 @@ export class Embedder implements AsyncDisposable {
         resolve();
       };
       worker.once("error", (error) => end(new RuntimeError(`the worker failed: ${String(error)}`, { cause: error })));
-      worker.once("exit", () => end(new RuntimeError("the Embedder is closed")));
+      worker.once("exit", (code) => end(new RuntimeError(`the worker ended unexpectedly, exit code ${code}`)));
     });
   }
 
@@ -98,36 +98,49 @@ export class Embedder implements AsyncDisposable {
     { signal }: CallOptions = {},
   ): AsyncGenerator<EmbedOutcome, void, void> {
     const ahead: { id: number; outcome: Promise<EmbedOutcome> }[] = [];
-    const source = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
-    const abort = (): void => this.#abort(ahead.map(({ id }) => id));
     signal?.throwIfAborted();
+    const source = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
+    let wake = (): void => {};
+    const abort = (): void => {
+      this.#abort(ahead.map(({ id }) => id));
+      wake();
+    };
     signal?.addEventListener("abort", abort);
     let index = 0;
     let more = true;
+    let pull: Promise<{ next: IteratorResult<EmbedItem> }> | undefined;
     try {
       while (more || ahead.length > 0) {
-        while (more && ahead.length < BATCHES_AHEAD * this.#batch) {
-          const next = await source.next();
-          if (next.done === true) more = false;
-          else ahead.push(this.#submit(next.value, index++));
-        }
-        const first = ahead[0];
-        if (first === undefined) break;
-        const outcome = await first.outcome;
+        if (more && ahead.length < BATCHES_AHEAD * this.#batch) pull ??= pullFrom(source);
+        // Whichever comes first: a source that takes its time must not hold back results that are there.
+        const waits: Promise<{ next: IteratorResult<EmbedItem> } | EmbedOutcome | void>[] = [
+          new Promise<void>((resolve) => (wake = resolve)),
+        ];
+        if (pull !== undefined) waits.push(pull);
+        if (ahead[0] !== undefined) waits.push(ahead[0].outcome);
+        const event = await Promise.race(waits);
         signal?.throwIfAborted();
-        ahead.shift();
-        yield outcome;
+        if (event === undefined) continue;
+        if ("next" in event) {
+          pull = undefined;
+          if (event.next.done === true) more = false;
+          else ahead.push(this.#submit(event.next.value, index++));
+        } else {
+          ahead.shift();
+          yield event;
+        }
       }
     } finally {
       signal?.removeEventListener("abort", abort);
       abort();
-      if (more) await source.return?.();
+      if (more) await close(source, pull !== undefined);
     }
   }
 
   /** Frees the model. Items under way are stopped. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#ended === undefined) this.#post({ type: "close" });
+    this.#end(new RuntimeError("the Embedder is closed"));
     await this.#exited;
   }
 
@@ -205,6 +218,20 @@ async function start<T>(
     worker.off("message", listen).off("error", fail).off("exit", exit);
     signal?.removeEventListener("abort", abort);
   }
+}
+
+type Source = Iterator<EmbedItem> | AsyncIterator<EmbedItem>;
+
+async function pullFrom(source: Source): Promise<{ next: IteratorResult<EmbedItem> }> {
+  return { next: await source.next() };
+}
+
+/** Tells a source that no more is wanted. One that is still busy closes in its own time, and nobody waits for it. */
+async function close(source: Source, busy: boolean): Promise<void> {
+  const closed = Promise.resolve(source.return?.());
+  if (!busy) await closed;
+  // The reader has gone, so that there is nobody to hear of what a late source throws.
+  else closed.catch(() => undefined);
 }
 
 /** Says which item of several an error is about, keeping its class. */

@@ -1,6 +1,7 @@
-import { CheckpointError } from "../errors.ts";
+import { CheckpointError, InputError } from "../errors.ts";
 import type { GenerationConfig } from "../checkpoint/generation-config.ts";
-import type { TextPiece, Tokenizer } from "../input/tokenizer.ts";
+import { IMAGE_PAD } from "../input/image-slots.ts";
+import type { Tokenizer } from "../input/tokenizer.ts";
 
 /** The token whose hidden state is the embedding. */
 const EMB = "<emb>";
@@ -17,15 +18,14 @@ export interface Ending {
   readonly mode: "emb" | "training-free";
   /** Ids that end a rationale. */
   readonly stopIds: ReadonlySet<number>;
-  /** What stands after a rationale that is known, or after none: its last token is pooled. */
-  readonly closing: readonly TextPiece[];
-  /** Ids to feed after the rationale's last token; empty where the stop token itself is pooled. */
+  /** What is read after a rationale, or after none: `<emb>`, or the closing prompt. The last one's state is pooled. */
   readonly closingIds: readonly number[];
 }
 
 /**
  * `<emb>` where the tokenizer has it and no closing prompt is asked for, else the end of the turn and a closing prompt.
  * @throws {CheckpointError} without `<emb>` and without any end-of-turn token
+ * @throws {InputError} a closing prompt that is empty, or that holds an image's token
  */
 export function endingOf(
   tokenizer: Tokenizer,
@@ -34,20 +34,17 @@ export function endingOf(
 ): Ending {
   const emb = tokenizer.tokenId(EMB);
   if (emb !== undefined && closingPrompt === undefined)
-    return { mode: "emb", stopIds: new Set([emb]), closing: [{ special: EMB }], closingIds: [] };
+    return { mode: "emb", stopIds: new Set([emb]), closingIds: [emb] };
   const endOfTurn = tokenizer.tokenId(END_OF_TURN);
   const stopIds = new Set([...generation.eosTokenIds, ...(endOfTurn === undefined ? [] : [endOfTurn])]);
   if (stopIds.size === 0)
     throw new CheckpointError(
       `the tokenizer has neither ${EMB} nor ${END_OF_TURN}, and generation_config.json names no end`,
     );
-  const closing = tokenizer.splitTemplate(closingPrompt ?? DEFAULT_CLOSING_PROMPT);
-  const closingIds = tokenizer.encodePieces(closing);
-  if (closingIds.length === 0) throw new CheckpointError("closingPrompt is empty: there would be no token to pool");
-  return { mode: "training-free", stopIds, closing, closingIds };
-}
-
-/** The id of `<emb>`, to be put after a rationale that ran out of tokens; `undefined` in training-free mode. */
-export function forcedIds({ mode, stopIds, closingIds }: Ending): readonly number[] {
-  return mode === "emb" ? [...stopIds] : closingIds;
+  const closingIds = tokenizer.encodeTemplate(closingPrompt ?? DEFAULT_CLOSING_PROMPT);
+  if (closingIds.length === 0) throw new InputError("closingPrompt is empty: there would be no token to pool");
+  const imagePad = tokenizer.tokenId(IMAGE_PAD);
+  if (closingIds.some((id) => id === imagePad))
+    throw new InputError(`closingPrompt holds ${IMAGE_PAD}, and there is no image for it`);
+  return { mode: "training-free", stopIds, closingIds };
 }

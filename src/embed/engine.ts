@@ -6,10 +6,10 @@ import { setImmediate } from "node:timers/promises";
 import { Sampler } from "../runtime/sampler.ts";
 import type { KvCache } from "../runtime/kv-cache.ts";
 import type { CheckedItem } from "./check-item.ts";
-import { forcedIds, type Ending } from "./ending.ts";
+import type { Ending } from "./ending.ts";
 import type { ReadPrompt } from "./language-model.ts";
 import type { OpenModel } from "./model.ts";
-import { prepareItem, type PreparedItem } from "./prepare.ts";
+import { isWriting, prepareItem, type PreparedItem } from "./prepare.ts";
 import type { EmbedResult } from "./types.ts";
 
 /** An item on its way through the engine. */
@@ -218,13 +218,13 @@ export class Engine {
     if (stopIds.has(id)) {
       writer.finish = "emb";
       // Training-free: the end of the turn is not read; the closing prompt stands in its place.
-      writer.pending.push(...(mode === "emb" ? [id] : closingIds));
+      writer.pending.push(...closingIds);
       return;
     }
     writer.pending.push(id);
     if (writer.written.length < maxNewTokens) return;
     writer.finish = "budget";
-    if (onBudget === "force-emb" || mode === "training-free") writer.pending.push(...forcedIds(this.#ending));
+    if (onBudget === "force-emb" || mode === "training-free") writer.pending.push(...closingIds);
   }
 
   /** Takes a writer out; the last one moves into its row. */
@@ -248,11 +248,6 @@ export class Engine {
       timings: { ...job.spent },
     });
   }
-}
-
-/** Whether the model has to write: it reasons, and no rationale is given. */
-function isWriting({ reason, rationale }: CheckedItem): boolean {
-  return reason !== undefined && rationale === undefined;
 }
 
 /** Tokens an item may come to hold: prompt, rationale, and a few for what is put after it. */

@@ -31,14 +31,17 @@ export async function prepareItem(model: OpenModel, ending: Ending, item: Checke
     images.push(await model.images.prepare(source, { minPixels: item.minPixels, maxPixels: item.maxPixels, label }));
   }
   const parts = { tokenizer, template, content: item.text, imageTokenCounts: images.map(({ tokens }) => tokens) };
-  const open = buildPrompt(parts);
-  const read = suffixOf(item, ending);
-  const { inputIds, imageSpans } = read.length === 0 ? open : buildPrompt({ ...parts, suffix: read });
-  const most = config.text.maxPositions - (item.reason?.maxNewTokens ?? 0) - ending.closingIds.length;
-  if (inputIds.length > most)
+  const { inputIds: promptIds, imageSpans } = buildPrompt(parts);
+  const given = item.rationale === undefined ? [] : tokenizer.encodePlain(item.rationale);
+  const writes = isWriting(item);
+  const following = (writes ? item.reason!.maxNewTokens : given.length) + ending.closingIds.length;
+  const most = config.text.maxPositions - following;
+  if (promptIds.length > most)
     throw new InputError(
-      `the prompt has ${inputIds.length} tokens, ${open.inputIds.length - item.text.length > most ? "most of them of images, " : ""}and the model takes ${most} beside what it writes. Lower maxPixels or shorten the text.`,
+      `the prompt has ${promptIds.length} tokens, ${promptIds.length - item.text.length > most ? "most of them of images, " : ""}and the model takes ${most} beside the ${following} that follow. Lower maxPixels or shorten the text.`,
     );
+  // The ids are joined, not the texts: a merge across the seam would give other ids than the model itself writes.
+  const inputIds = writes ? promptIds : [...promptIds, ...given, ...ending.closingIds];
   const ordered = imageSpans.map(({ image }) => images[image]!);
   const positions = ropePositions(
     inputIds,
@@ -46,7 +49,6 @@ export async function prepareItem(model: OpenModel, ending: Ending, item: Checke
     ordered.map(({ grid }) => grid),
     tower.merge,
   );
-  const given = item.rationale === undefined ? [] : inputIds.slice(open.inputIds.length);
   return {
     prompt: {
       ids: inputIds,
@@ -54,13 +56,12 @@ export async function prepareItem(model: OpenModel, ending: Ending, item: Checke
       imageSlots: imageSpans.flatMap(({ start, length }) => Array.from({ length }, (_, i) => start + i)),
     },
     images: ordered,
-    promptTokens: open.inputIds.length,
-    givenIds: ending.mode === "emb" ? given : given.slice(0, given.length - ending.closingIds.length),
+    promptTokens: promptIds.length,
+    givenIds: item.rationale !== undefined && ending.mode === "emb" ? [...given, ...ending.closingIds] : given,
   };
 }
 
-/** What the model reads after its turn has opened: nothing, when it is to write a rationale itself. */
-function suffixOf({ rationale, reason }: CheckedItem, { closing }: Ending): Ending["closing"] {
-  if (rationale !== undefined) return [{ plain: rationale }, ...closing];
-  return reason === undefined ? closing : [];
+/** Whether the model has to write: the item reasons, and no rationale is given. */
+export function isWriting({ reason, rationale }: CheckedItem): boolean {
+  return reason !== undefined && rationale === undefined;
 }

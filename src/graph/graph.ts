@@ -1,8 +1,17 @@
 import { ShapeError } from "../errors.ts";
 import { sizeOf, type DType } from "../dtype.ts";
-import { formatShape, type Dim, type Shape } from "../shape.ts";
-import type { Inferred, OpRecord } from "./op.ts";
+import { formatShape, type Shape } from "../shape.ts";
+import { registerOp, type Inferred, type OpRecord } from "./op.ts";
+import { packNumbers } from "./pack.ts";
 import type { Attributes, Initializer, Node, Tensor } from "./tensor.ts";
+
+/** Gives an output its public name; ORT removes it. Here and not in `ops` because the graph itself needs it. */
+const IDENTITY = registerOp({
+  onnx: "Identity",
+  domain: "",
+  infer: ([x]) => [x!],
+  gradient: ({ gradOutputs: [dy] }) => [dy],
+});
 
 /**
  * A graph under construction: inputs, initialisers, nodes in the order they were made (which is an order of
@@ -46,8 +55,13 @@ export class Graph {
     return tensor;
   }
 
-  /** Declares a graph output; `tensor` must belong to this graph. */
+  /**
+   * Declares a graph output.
+   * @throws {ShapeError} for a tensor of another graph or a name that is taken
+   */
   output(name: string, tensor: Tensor): void {
+    if (tensor.graph !== this)
+      throw new ShapeError(`graph ${this.name}: output ${name} belongs to graph ${tensor.graph.name}`);
     const copy = this.addNode(IDENTITY, [tensor], {}, [tensor], [this.#claim(name)])[0]!;
     this.outputs.push(copy);
   }
@@ -57,28 +71,26 @@ export class Graph {
    * @throws {ShapeError} for a symbolic shape
    */
   initializer(name: string, dtype: DType, shape: Shape, bytes: () => Uint8Array): Tensor {
-    let count = 1;
-    for (const dim of shape) {
-      if (typeof dim !== "number")
-        throw new ShapeError(`initialiser ${name}: ${formatShape(shape)} has a symbolic extent`);
-      count *= dim;
-    }
+    const sizeBytes = countOf(name, shape) * sizeOf(dtype);
     const tensor = this.#tensor(this.#claim(name), dtype, shape);
-    this.initializers.set(tensor.name, { tensor, sizeBytes: count * sizeOf(dtype), bytes });
+    this.initializers.set(tensor.name, { tensor, sizeBytes, bytes });
     return tensor;
   }
 
-  /** A small constant; equal constants are made once. */
-  constant(
-    dtype: "float32" | "float64" | "int64" | "int32" | "uint8",
-    values: readonly number[],
-    shape: Shape,
-  ): Tensor {
+  /**
+   * A small constant; equal constants are made once.
+   * @throws {ShapeError} for more or fewer values than the shape holds, or a dtype that `packNumbers` refuses
+   */
+  constant(dtype: DType, values: readonly number[], shape: Shape): Tensor {
     const key = `${dtype}${formatShape(shape)}${values.join(",")}`;
     const known = this.#constants.get(key);
     if (known !== undefined) return known;
-    const name = this.#fresh("const");
-    const tensor = this.initializer(name, dtype, shape, () => packNumbers(dtype, values));
+    const count = countOf("constant", shape);
+    if (count !== values.length)
+      throw new ShapeError(`constant: ${values.length} values for ${formatShape(shape)}, expected ${count}`);
+    const bytes = packNumbers(dtype, values);
+    const tensor = this.#tensor(this.#claim(this.#fresh("const")), dtype, shape);
+    this.initializers.set(tensor.name, { tensor, sizeBytes: bytes.length, bytes: () => bytes, values });
     this.#constants.set(key, tensor);
     return tensor;
   }
@@ -105,16 +117,33 @@ export class Graph {
     return this.#producers.get(tensor);
   }
 
-  /** An input and axis whose extent is exactly `dim`, so that it can be read at run time. */
-  sourceOf(dim: Dim): { tensor: Tensor; axis: number } | undefined {
-    for (const tensor of this.inputs) {
-      const axis = tensor.shape.indexOf(dim);
-      if (axis >= 0) return { tensor, axis };
+  /** Runs `build`, then drops the nodes and constants made in it that the tensors it returns do not need. */
+  pruned(build: () => readonly Tensor[]): readonly Tensor[] {
+    const [firstNode, firstInitializer] = [this.nodes.length, this.initializers.size];
+    // When `build` throws, everything it made goes.
+    const needed = new Set<Tensor | undefined>();
+    try {
+      const kept = build();
+      for (const tensor of kept) needed.add(tensor);
+      return kept;
+    } finally {
+      const made = this.nodes.splice(firstNode);
+      for (const node of made.toReversed())
+        if (node.outputs.some((output) => needed.has(output))) for (const input of node.inputs) needed.add(input);
+      for (const node of made) {
+        if (node.outputs.some((output) => needed.has(output))) this.nodes.push(node);
+        else for (const output of node.outputs) this.#producers.delete(output);
+      }
+      for (const { tensor } of [...this.initializers.values()].slice(firstInitializer))
+        if (!needed.has(tensor)) this.initializers.delete(tensor.name);
+      for (const [key, tensor] of this.#constants)
+        if (!this.initializers.has(tensor.name)) this.#constants.delete(key);
     }
-    return undefined;
   }
 
   #tensor(name: string, dtype: DType, shape: Shape): Tensor {
+    const bad = shape.find((dim) => dim === "" || (typeof dim === "number" && !(Number.isSafeInteger(dim) && dim >= 0)));
+    if (bad !== undefined) throw new ShapeError(`graph ${this.name}: ${name} has extent "${bad}" in ${formatShape(shape)}`);
     return { graph: this, name, dtype, shape };
   }
 
@@ -132,21 +161,12 @@ export class Graph {
   }
 }
 
-/** Gives an output its public name; ORT removes it. Defined here because the graph itself needs it. */
-const IDENTITY: OpRecord = {
-  onnx: "Identity",
-  domain: "",
-  infer: ([x]) => [x!],
-  gradient: ({ gradOutputs: [dy] }) => [dy],
-};
-
-function packNumbers(
-  dtype: "float32" | "float64" | "int64" | "int32" | "uint8",
-  values: readonly number[],
-): Uint8Array {
-  if (dtype === "float32") return new Uint8Array(Float32Array.from(values).buffer);
-  if (dtype === "float64") return new Uint8Array(Float64Array.from(values).buffer);
-  if (dtype === "int32") return new Uint8Array(Int32Array.from(values).buffer);
-  if (dtype === "int64") return new Uint8Array(BigInt64Array.from(values, BigInt).buffer);
-  return Uint8Array.from(values);
+/** How many elements an initialiser of `shape` has. */
+function countOf(name: string, shape: Shape): number {
+  let count = 1;
+  for (const dim of shape) {
+    if (typeof dim !== "number") throw new ShapeError(`initialiser ${name}: ${formatShape(shape)} has a symbolic extent`);
+    count *= dim;
+  }
+  return count;
 }

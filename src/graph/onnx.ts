@@ -3,8 +3,9 @@
  * (ONNX 1.16 and later, IR version 10).
  */
 import { RgeError } from "../errors.ts";
-import { DTYPE_CODE } from "./ops/elementwise.ts";
+import { DTYPE_CODE } from "../dtype.ts";
 import type { Graph } from "./graph.ts";
+import { packNumbers } from "./pack.ts";
 import type { Attribute, Initializer, Node, Tensor } from "./tensor.ts";
 import { validate } from "./validate.ts";
 
@@ -158,21 +159,13 @@ function writeAttribute(writer: ProtoWriter, value: Attribute): void {
     writer.int(20, 7);
   } else if ("float" in value) writer.float(2, value.float).int(20, 1);
   else {
-    const raw = scalarBytes(value.dtype, value.value);
+    const raw = packNumbers(value.dtype, [value.value]);
     writer.message(5, (tensor) => tensor.int(1, 1).int(2, DTYPE_CODE[value.dtype]).bytes(9, raw)).int(20, 4);
   }
 }
 
 function isInts(value: Attribute): value is readonly number[] {
   return Array.isArray(value);
-}
-
-function scalarBytes(dtype: keyof typeof DTYPE_CODE, value: number): Uint8Array {
-  if (dtype === "float32") return new Uint8Array(Float32Array.of(value).buffer);
-  if (dtype === "float64") return new Uint8Array(Float64Array.of(value).buffer);
-  if (dtype === "int64") return new Uint8Array(BigInt64Array.of(BigInt(value)).buffer);
-  if (dtype === "uint8") return Uint8Array.of(value);
-  throw new RgeError(`internal: no scalar attribute of ${dtype}`);
 }
 
 /** ValueInfoProto; symbolic extents are written as dim_param, products and sums as names of their own. */

@@ -1,6 +1,7 @@
 import { ShapeError } from "../errors.ts";
 import type { DType } from "../dtype.ts";
 import type { Shape } from "../shape.ts";
+import type { Graph } from "./graph.ts";
 import { describe, type Attributes, type Tensor } from "./tensor.ts";
 
 /** dtype and shape of one output. */
@@ -18,36 +19,42 @@ export interface GradientContext {
   readonly attrs: Attributes;
 }
 
-/** dL/d(input) per input, in the inputs' own shapes; `undefined` where an input takes no gradient. */
+/** dL/d(input) per input, in the inputs' own shapes and dtypes; `undefined` only for inputs that are not floats. */
 export type GradientRule = (context: GradientContext) => readonly (Tensor | undefined)[];
 
 /**
  * Everything the project knows of one ONNX operator. `gradient` is required: an operator that cannot be
- * differentiated says `"none"`, so that a forgotten rule does not compile.
+ * differentiated, or that nobody has needed to, says `"none"`, so that a forgotten rule does not compile.
  */
 export interface OpRecord {
   /** ONNX operator name. */
   readonly onnx: string;
   /** `""` is ONNX itself. */
   readonly domain: "" | "com.microsoft";
+  /** dtype and shape of each output. @throws {ShapeError} for inputs that do not fit; `apply` adds inputs and scope */
   readonly infer: (inputs: readonly (Tensor | undefined)[], attrs: Attributes) => readonly Inferred[];
   readonly gradient: GradientRule | "none";
 }
 
 const registry = new Map<string, OpRecord>();
 
-/** Every operator defined so far, by ONNX name: the parity test walks it. */
+/** Every operator by ONNX name, the parity test's table of contents. */
 export function registeredOps(): ReadonlyMap<string, OpRecord> {
   return registry;
 }
 
-/** Registers an operator once; the result applies it. */
+/** Enters an operator in the table, once. */
+export function registerOp(record: OpRecord): OpRecord {
+  if (registry.has(record.onnx)) throw new Error(`internal: operator ${record.onnx} is defined twice`);
+  registry.set(record.onnx, record);
+  return record;
+}
+
+/** Registers an operator; the result applies it. */
 export function defineOp(
   record: OpRecord,
 ): (inputs: readonly (Tensor | undefined)[], attrs?: Attributes) => readonly Tensor[] {
-  const key = record.onnx;
-  if (registry.has(key)) throw new Error(`internal: operator ${key} is defined twice`);
-  registry.set(key, record);
+  registerOp(record);
   return (inputs, attrs = {}) => apply(record, inputs, attrs);
 }
 
@@ -56,14 +63,20 @@ function apply(record: OpRecord, inputs: readonly (Tensor | undefined)[], attrs:
   if (first === undefined) throw new Error(`internal: ${record.onnx} has no input to tell its graph`);
   const stranger = inputs.find((input) => input !== undefined && input.graph !== first.graph);
   if (stranger !== undefined)
-    throw new ShapeError(`${record.onnx}: ${stranger.name} and ${first.name} belong to different graphs`);
+    throw new ShapeError(`${record.onnx}: ${stranger.name} and ${first.name} belong to different graphs${scopeNote(first.graph)}`);
   try {
     return first.graph.addNode(record, inputs, attrs, record.infer(inputs, attrs));
   } catch (error) {
     if (!(error instanceof ShapeError)) throw error;
-    const at = first.graph.scopePath === "" ? "" : ` (in ${first.graph.scopePath})`;
-    throw new ShapeError(`${error.message}${at}; inputs: ${inputs.map(describe).join(", ")}`, { cause: error });
+    throw new ShapeError(`${error.message}; inputs: ${inputs.map(describe).join(", ")}${scopeNote(first.graph)}`, {
+      cause: error,
+    });
   }
+}
+
+/** ` (in layers.3.self_attn)`: where building stands, for the end of an error. */
+export function scopeNote(graph: Graph): string {
+  return graph.scopePath === "" ? "" : ` (in ${graph.scopePath})`;
 }
 
 /** The input at `index`, which the operator requires. */

@@ -2,13 +2,16 @@ import type { Graph } from "./graph.ts";
 import { describe, type Attribute } from "./tensor.ts";
 
 /**
- * Text form for tests and bug reports, one line a node:
- * `%y = Add(x, w) : float32[batch, 4]`, attributes in braces, constants listed at the top by name and shape.
+ * Text form for tests, bug reports and cache keys, one line a node: `%y = Add(x, w) : float32[batch, 4]`, attributes
+ * in braces. Weights are listed at the top by name and shape, small constants with their numbers.
  */
 export function print(graph: Graph): string {
   const lines = [`graph ${graph.name}`];
   for (const input of graph.inputs) lines.push(`  input ${input.name} : ${describe(input)}`);
-  for (const { tensor } of graph.initializers.values()) lines.push(`  weight ${tensor.name} : ${describe(tensor)}`);
+  for (const { tensor, values } of graph.initializers.values()) {
+    const numbers = values === undefined ? "" : ` = ${values.join(", ")}`;
+    lines.push(`  ${values === undefined ? "weight" : "const"} ${tensor.name} : ${describe(tensor)}${numbers}`);
+  }
   for (const node of graph.nodes) {
     const names = node.outputs.map((output) => `%${output.name}`).join(", ");
     const inputs = node.inputs.map((input) => input?.name ?? "-").join(", ");

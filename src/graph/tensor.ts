@@ -41,6 +41,8 @@ export interface Initializer {
   readonly sizeBytes: number;
   /** Little-endian row-major bytes; called once per serialisation. */
   readonly bytes: () => Uint8Array;
+  /** The numbers of a small constant, so that they are part of a graph's printed text. */
+  readonly values?: readonly number[];
 }
 
 /** `float32[batch, seq, 64]` */

@@ -23,45 +23,48 @@ export function quantizeBlocks(
   const blockBytes = (blockSize * bits) / 8;
   const values = new Uint8Array(rows * blocks * blockBytes);
   const scales = new Float32Array(rows * blocks);
-  const codes = new Int16Array(blockSize);
-  const lowest = -(2 ** (bits - 1));
+  const codes = new Uint8Array(blockSize);
   for (let row = 0; row < rows; row++) {
     for (let block = 0; block < blocks; block++) {
       const start = row * columns + block * blockSize;
       const length = Math.min(blockSize, columns - block * blockSize);
-      scales[row * blocks + block] = quantizeBlock(weight, start, length, lowest, codes);
-      packCodes(codes, lowest, bits, values, (row * blocks + block) * blockBytes);
+      scales[row * blocks + block] = quantizeBlock(weight, start, length, 2 ** (bits - 1), codes);
+      packCodes(codes, bits, values, (row * blocks + block) * blockBytes);
     }
   }
   return { values, scales };
 }
 
-/** Fills `codes` and returns the scale; an all-zero block has scale 0. */
-function quantizeBlock(weight: Float32Array, start: number, length: number, lowest: number, codes: Int16Array): number {
-  let extreme = 0;
-  for (let i = 0; i < length; i++) {
-    const value = weight[start + i]!;
-    if (Math.abs(value) > Math.abs(extreme)) extreme = value;
+/** Fills `codes`, which stand around `middle`, and returns the scale; an all-zero block has scale 0. */
+function quantizeBlock(weight: Float32Array, start: number, length: number, middle: number, codes: Uint8Array): number {
+  let highest = 0;
+  let lowest = 0;
+  for (let i = start; i < start + length; i++) {
+    const value = weight[i]!;
+    if (value > highest) highest = value;
+    if (value < lowest) lowest = value;
   }
-  const inverse = extreme === 0 ? 0 : lowest / extreme;
+  const extreme = highest > -lowest ? highest : lowest;
+  const inverse = extreme === 0 ? 0 : -middle / extreme;
+  const most = 2 * middle - 1;
   let product = 0;
   let square = 0;
   for (let i = 0; i < length; i++) {
     const value = weight[start + i]!;
-    const code = Math.min(-lowest - 1, Math.max(lowest, Math.round(value * inverse)));
+    // Positive before truncation, so that `| 0` rounds to nearest.
+    const rounded = (value * inverse + middle + 0.5) | 0;
+    const code = rounded > most ? most : rounded;
     codes[i] = code;
-    product += value * code;
-    square += code * code;
+    product += value * (code - middle);
+    square += (code - middle) * (code - middle);
   }
-  codes.fill(0, length);
+  codes.fill(middle, length);
   return square === 0 ? 0 : product / square;
 }
 
-function packCodes(codes: Int16Array, lowest: number, bits: 4 | 8, out: Uint8Array, at: number): void {
-  if (bits === 8) for (let i = 0; i < codes.length; i++) out[at + i] = codes[i]! - lowest;
-  else
-    for (let i = 0; i < codes.length; i += 2)
-      out[at + (i >> 1)] = (codes[i]! - lowest) | ((codes[i + 1]! - lowest) << 4);
+function packCodes(codes: Uint8Array, bits: 4 | 8, out: Uint8Array, at: number): void {
+  if (bits === 8) out.set(codes, at);
+  else for (let i = 0; i < codes.length; i += 2) out[at + (i >> 1)] = codes[i]! | (codes[i + 1]! << 4);
 }
 
 /** int8 values with one scale per output feature, transposed to `[columns, rows]` for ORT's integer product. */
@@ -93,8 +96,10 @@ export function quantizeRowsInt8(weight: Float32Array, rows: number, columns: nu
       const columnEnd = Math.min(columns, column0 + TILE);
       for (let row = row0; row < rowEnd; row++) {
         const scale = inverse[row]!;
-        for (let column = column0; column < columnEnd; column++)
-          values[column * rows + row] = Math.round(weight[row * columns + column]! * scale);
+        for (let column = column0; column < columnEnd; column++) {
+          // Positive before truncation, so that `| 0` rounds to nearest.
+          values[column * rows + row] = ((weight[row * columns + column]! * scale + 127.5) | 0) - 127;
+        }
       }
     }
   }

@@ -98,7 +98,8 @@ export class Session implements AsyncDisposable {
   }
 }
 
-function typeOf(data: HostTensor["data"]): "float32" | "int64" | "int32" {
+function typeOf(data: HostTensor["data"]): "float32" | "float64" | "int64" | "int32" {
   if (data instanceof Float32Array) return "float32";
+  if (data instanceof Float64Array) return "float64";
   return data instanceof BigInt64Array ? "int64" : "int32";
 }

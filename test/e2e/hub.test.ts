@@ -121,6 +121,24 @@ describe("download", () => {
     assert.equal(existsSync(join(folder, "unrelated.safetensors")), false);
   });
 
+  test("an adapter arrives with its configuration", async (t) => {
+    const { hub, env, resolve } = await setUp(t);
+    const lora = fileURLToPath(new URL("../fixtures/qwen2_5_vl/lora", import.meta.url));
+    const names = ["adapter_config.json", "adapter_model.safetensors"];
+    hub.options.files = Object.fromEntries(names.map((name) => [name, readFileSync(join(lora, name))]));
+    const adapter = await resolve();
+    assert.deepEqual(readdirSync(adapter).sort(), names);
+    assert.equal(await resolve(model, { env: { ...env, HF_HUB_OFFLINE: "1" } }), adapter);
+    using checkpoint = Checkpoint.open(fixtureFolder, { adapter });
+    assert.equal(checkpoint.has("model.language_model.norm.weight"), true);
+  });
+
+  test("two downloads of one model at once both end with its content", async (t) => {
+    const { weights, resolve } = await setUp(t, { cuts: { [WEIGHTS]: [700_000, 300_000] } });
+    const folders = await Promise.all([resolve(), resolve()]);
+    for (const folder of folders) assert.deepEqual(readFileSync(join(folder, WEIGHTS)), weights);
+  });
+
   test("a local folder is returned as it is, without the hub", async (t) => {
     const { hub, resolve } = await setUp(t);
     assert.equal(await resolve(fixtureFolder), fixtureFolder);

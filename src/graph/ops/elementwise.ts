@@ -1,5 +1,5 @@
 import { ShapeError } from "../../errors.ts";
-import { isFloat, type DType } from "../../dtype.ts";
+import { DTYPE_CODE, isFloat, type DType } from "../../dtype.ts";
 import { broadcastShapes } from "../../shape.ts";
 import { defineOp, floatAttr, intAttr, required, sameDtype, type GradientRule, type Inferred } from "../op.ts";
 import type { Attributes, Tensor } from "../tensor.ts";
@@ -157,6 +157,11 @@ function geluTanhSlope(x: Tensor): Tensor {
   return add(mul(half, add(one, t)), mul(half, mul(x, mul(sub(one, mul(t, t)), slope))));
 }
 
+/** The way back from `DTYPE_CODE`. */
+const DTYPE_OF_CODE: Readonly<Record<number, DType>> = Object.fromEntries(
+  Object.entries(DTYPE_CODE).map(([dtype, code]) => [code, dtype as DType]),
+);
+
 const castOp = defineOp({
   onnx: "Cast",
   domain: "",
@@ -165,22 +170,6 @@ const castOp = defineOp({
   ],
   gradient: ({ inputs: [x], gradOutputs: [dy] }) => [isFloat(x!.dtype) ? cast(dy!, x!.dtype) : undefined],
 });
-
-/** ONNX's TensorProto.DataType numbers. */
-export const DTYPE_CODE: Readonly<Record<DType, number>> = {
-  float32: 1,
-  uint8: 2,
-  int8: 3,
-  int32: 6,
-  int64: 7,
-  bool: 9,
-  float16: 10,
-  float64: 11,
-  bfloat16: 16,
-};
-const DTYPE_OF_CODE: Readonly<Record<number, DType>> = Object.fromEntries(
-  Object.entries(DTYPE_CODE).map(([dtype, code]) => [code, dtype as DType]),
-);
 
 /** `x` in another element type; a cast to its own type is `x` itself. */
 export function cast(x: Tensor, dtype: DType): Tensor {

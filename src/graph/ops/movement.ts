@@ -1,14 +1,20 @@
 import { ShapeError } from "../../errors.ts";
 import type { DType } from "../../dtype.ts";
-import { addDims, formatShape, multiplyDims, normalizeAxis, type Dim, type Shape } from "../../shape.ts";
+import { addDims, formatShape, multiplyDims, normalizeAxis, parseShape, type Dim, type Shape } from "../../shape.ts";
 import type { Graph } from "../graph.ts";
-import { defineOp, intAttr, intsAttr, required, sameDtype } from "../op.ts";
+import { defineOp, intAttr, intsAttr, required, sameDtype, scopeNote } from "../op.ts";
 import type { Tensor, TensorAttribute } from "../tensor.ts";
 
 const shapeOp = defineOp({
   onnx: "Shape",
   domain: "",
-  infer: (_inputs, attrs) => [{ dtype: "int64", shape: [intAttr(attrs, "end", 0) - intAttr(attrs, "start", 0)] }],
+  infer: (inputs, attrs) => {
+    const [start, end] = [intAttr(attrs, "start", 0), intAttr(attrs, "end", 0)];
+    const { shape } = required(inputs, 0, "shape");
+    if (start < 0 || start > end || end > shape.length)
+      throw new ShapeError(`shape: axes ${start} to ${end} are not in ${formatShape(shape)}`);
+    return [{ dtype: "int64", shape: [end - start] }];
+  },
   gradient: "none",
 });
 
@@ -17,12 +23,17 @@ export function shapeOf(x: Tensor, start: number, end: number): Tensor {
   return shapeOp([x], { start, end })[0]!;
 }
 
-/** The extent `dim` as an int64 vector of length 1, read at run time from an input that has it. */
-function extent(graph: Graph, dim: Dim): Tensor {
+/**
+ * The extent `dim` as an int64 vector of length 1, read at run time from a graph input, or else from one of `near`.
+ * Inputs first: they live through the whole run anyway.
+ */
+function extent(what: string, graph: Graph, dim: Dim, near: readonly Tensor[]): Tensor {
   if (typeof dim === "number") return graph.constant("int64", [dim], [1]);
-  const source = graph.sourceOf(dim);
-  if (source === undefined) throw new ShapeError(`reshape: no graph input has an axis of extent ${dim}`);
-  return shapeOf(source.tensor, source.axis, source.axis + 1);
+  const source = [...graph.inputs, ...near].find(({ shape }) => shape.includes(dim));
+  if (source === undefined)
+    throw new ShapeError(`${what}: no graph input has an axis of extent ${dim}${scopeNote(graph)}`);
+  const axis = source.shape.indexOf(dim);
+  return shapeOf(source, axis, axis + 1);
 }
 
 const reshapeOp = defineOp({
@@ -31,13 +42,8 @@ const reshapeOp = defineOp({
   infer: (inputs, attrs) => [
     { dtype: required(inputs, 0, "reshape").dtype, shape: parseShape(attrs["$to"] as string) },
   ],
-  gradient: ({ inputs: [x], gradOutputs: [dy] }) => [reshapeLike(dy!, x!.shape), undefined],
+  gradient: ({ inputs: [x], gradOutputs: [dy] }) => [reshapeLike(dy!, x!.shape, x), undefined],
 });
-
-/** Reads `"batch,seq,64"`, the form in which a target shape rides along in an attribute. */
-export function parseShape(text: string): Dim[] {
-  return text === "" ? [] : text.split(",").map((part) => (/^\d+$/.test(part) ? Number(part) : part));
-}
 
 /**
  * Same elements, another shape. Named extents are allowed wherever the operator can be told them: copied from the
@@ -45,21 +51,25 @@ export function parseShape(text: string): Dim[] {
  */
 export function reshape(x: Tensor, to: Shape): Tensor {
   if (multiplyDims(...x.shape) !== multiplyDims(...to))
-    throw new ShapeError(`reshape: ${formatShape(x.shape)} has other elements than ${formatShape(to)}`);
+    throw new ShapeError(`reshape: ${formatShape(x.shape)} has other elements than ${formatShape(to)}${scopeNote(x.graph)}`);
   return reshapeLike(x, to);
 }
 
-/** `reshape` without the check of element counts, for gradients whose extents are equal but named otherwise. */
-export function reshapeLike(x: Tensor, to: Shape): Tensor {
+/**
+ * `reshape` without the check of element counts, for gradients whose extents are equal but named otherwise.
+ * @param near where extents that no graph input has are read: a tensor of the shape wanted, or `x`
+ */
+export function reshapeLike(x: Tensor, to: Shape, near: Tensor = x): Tensor {
   if (formatShape(x.shape) === formatShape(to)) return x;
   const $to = to.join(",");
   // ONNX's codes: 0 copies the extent at the same axis, -1 (once) is inferred.
   const codes = to.map((dim, axis) => (typeof dim === "number" ? dim : x.shape[axis] === dim ? 0 : -1));
   if (codes.filter((code) => code === -1).length <= 1 && !to.includes(0))
     return reshapeOp([x, x.graph.constant("int64", codes, [to.length])], { $to })[0]!;
-  const unknown = to.findIndex((dim) => typeof dim === "string" && x.graph.sourceOf(dim) === undefined);
+  const known = [...x.graph.inputs, near].flatMap(({ shape }) => shape);
+  const unknown = to.findIndex((dim) => typeof dim === "string" && !known.includes(dim));
   const parts = to.map((dim, axis) =>
-    axis === unknown ? x.graph.constant("int64", [-1], [1]) : extent(x.graph, dim),
+    axis === unknown ? x.graph.constant("int64", [-1], [1]) : extent("reshape", x.graph, dim, [near]),
   );
   return reshapeOp([x, concat(parts, 0)], { $to })[0]!;
 }
@@ -114,10 +124,12 @@ const concatOp = defineOp({
   },
   gradient: ({ inputs, gradOutputs: [dy], attrs }) => {
     const axis = normalizeAxis(intAttr(attrs, "axis", 0), dy!.shape.length, "concat");
-    return split(
+    const parts = inputs.map((input) => input!);
+    return cut(
       dy!,
-      inputs.map((input) => input!.shape[axis]!),
+      parts.map(({ shape }) => shape[axis]!),
       axis,
+      parts,
     );
   },
 });
@@ -150,14 +162,21 @@ const splitOp = defineOp({
 
 /** Cuts along `axis` into parts of the given extents; named ones are read from a graph input at run time. */
 export function split(x: Tensor, sizes: readonly Dim[], axis: number): readonly Tensor[] {
-  if (sizes.length === 1) return [x];
+  return cut(x, sizes, axis, []);
+}
+
+/** `split`, with tensors from which extents that no graph input has are read. */
+function cut(x: Tensor, sizes: readonly Dim[], axis: number, near: readonly Tensor[]): readonly Tensor[] {
   const at = normalizeAxis(axis, x.shape.length, "split");
   if (addDims(...sizes) !== x.shape[at])
-    throw new ShapeError(`split: parts ${sizes.join(" + ")} do not make up extent ${x.shape[at]}`);
+    throw new ShapeError(
+      `split: parts ${sizes.join(" + ")} do not make up axis ${at} of ${formatShape(x.shape)}${scopeNote(x.graph)}`,
+    );
+  if (sizes.length === 1) return [x];
   const lengths = sizes.every((size) => typeof size === "number")
     ? x.graph.constant("int64", sizes, [sizes.length])
     : concat(
-        sizes.map((size) => extent(x.graph, size)),
+        sizes.map((size) => extent("split", x.graph, size, near)),
         0,
       );
   return splitOp([x, lengths], { axis: at, $sizes: sizes.join(",") });
@@ -169,7 +188,8 @@ const filledOp = defineOp({
   infer: (_inputs, attrs) => [
     { dtype: (attrs["value"] as TensorAttribute).dtype, shape: parseShape(attrs["$to"] as string) },
   ],
-  gradient: "none",
+  // A constant: what the extents are read from does not change its numbers.
+  gradient: () => [undefined],
 });
 
 /** A tensor of the extents of `like` (its first `axes` of them), filled with `value`. */

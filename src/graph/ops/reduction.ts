@@ -1,7 +1,8 @@
-import { broadcastShapes, formatShape, normalizeAxis, type Dim } from "../../shape.ts";
-import { defineOp, intAttr, required, type GradientRule, type Inferred } from "../op.ts";
+import { ShapeError } from "../../errors.ts";
+import { broadcastShapes, formatShape, normalizeAxis, parseShape, type Dim } from "../../shape.ts";
+import { defineOp, intAttr, intsAttr, required, scopeNote, type GradientRule, type Inferred } from "../op.ts";
 import type { Attributes, Tensor } from "../tensor.ts";
-import { parseShape, reshapeLike, shapeOf } from "./movement.ts";
+import { reshapeLike, shapeOf } from "./movement.ts";
 
 function inferReduce(what: string) {
   return (inputs: readonly (Tensor | undefined)[], attrs: Attributes): readonly Inferred[] => {
@@ -18,7 +19,9 @@ function inferReduce(what: string) {
 }
 
 function axesOf(x: Tensor, attrs: Attributes, what: string): Set<number> {
-  const axes = attrs["$axes"] as readonly number[];
+  const axes = intsAttr(attrs, "$axes");
+  // ONNX reads an empty list as "all axes", NumPy as none.
+  if (axes.length === 0) throw new ShapeError(`${what}: no axes given for ${formatShape(x.shape)}`);
   return new Set(axes.map((axis) => normalizeAxis(axis, x.shape.length, what)));
 }
 
@@ -69,8 +72,15 @@ const expandOp = defineOp({
   gradient: ({ inputs: [x], gradOutputs: [dy] }) => [reduceToShape(dy!, x!), undefined],
 });
 
-/** Repeats extents of 1 so that `x` takes the shape of `like`. */
+/**
+ * Repeats extents of 1 so that `x` takes the shape of `like`.
+ * @throws {ShapeError} when it cannot
+ */
 export function expand(x: Tensor, like: Tensor): Tensor {
   if (formatShape(x.shape) === formatShape(like.shape)) return x;
+  if (formatShape(broadcastShapes(x.shape, like.shape, "expand")) !== formatShape(like.shape))
+    throw new ShapeError(
+      `expand: ${formatShape(x.shape)} cannot take the shape ${formatShape(like.shape)}${scopeNote(x.graph)}`,
+    );
   return expandOp([x, shapeOf(like, 0, like.shape.length)], { $to: like.shape.join(",") })[0]!;
 }
