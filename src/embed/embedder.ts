@@ -72,7 +72,15 @@ export class Embedder implements AsyncDisposable {
     });
     signal?.throwIfAborted();
     const { adapter, closingPrompt, cacheDir = defaultCacheDir() } = options;
-    const request: WorkerRequest = { folder, adapter, weights, threads, cacheDir, batch, closingPrompt };
+    const request: WorkerRequest = {
+      folder,
+      adapter,
+      formats: PART_FORMATS[weights],
+      threads,
+      cacheDir,
+      batch,
+      closingPrompt,
+    };
     return await start(request, options, (worker, ready) => new Embedder(worker, batch, ready));
   }
 

@@ -30,9 +30,8 @@ interface ReadyJob extends Job {
 interface Writer extends ReadyJob {
   readonly sampler: Sampler;
   readonly written: number[];
-  /** Tokens still to be fed; the state of the last one is the embedding once `finish` is set. */
-  readonly pending: number[];
-  finish: "emb" | "budget" | undefined;
+  /** The tokens that end it, once it has ended; the state of the last one is the embedding. */
+  ending: { readonly tokens: readonly number[]; readonly finish: "emb" | "budget" } | undefined;
   readonly startedMs: number;
 }
 
@@ -160,7 +159,7 @@ export class Engine {
       const row = this.#cache!.addRow();
       this.#cache!.append(row, read[i]!.block, read[i]!.row, job.prepared.prompt.ids.length);
       const sampler = new Sampler(job.item.reason!, job.prepared.prompt.ids);
-      return { ...job, sampler, written: [], pending: [], finish: undefined, startedMs } satisfies Writer;
+      return { ...job, sampler, written: [], ending: undefined, startedMs } satisfies Writer;
     });
     this.#writers.push(...joined);
     await this.#sample(
@@ -169,36 +168,45 @@ export class Engine {
     );
   }
 
-  /** Feeds every writer's next token; those whose last token that was are done, the others choose another. */
+  /** Takes out the writers that have ended, and feeds the others their last token to choose another. */
   async #step(): Promise<void> {
+    await this.#readOut();
+    if (this.#writers.length === 0) return;
     const writers = [...this.#writers];
-    const positions = writers.map(({ prepared }, row) => this.#cache!.lengthOf(row) + prepared.prompt.positions.delta);
-    const hidden = await this.#model.language.step(
-      this.#cache!,
-      writers.map(({ pending }) => pending.shift()!),
-      positions,
-    );
+    const positions = writers.map((writer, row) => this.#positionAfter(writer, row));
+    const tokens = writers.map(({ written }) => written.at(-1)!);
+    const hidden = await this.#model.language.step(this.#cache!, tokens, positions);
     const width = this.#model.config.text.hidden;
-    const stateOf = (row: number): Float32Array => hidden.subarray(row * width, (row + 1) * width);
-    const choosing = [...writers.keys()].filter(
-      (row) => writers[row]!.pending.length === 0 && writers[row]!.finish === undefined,
-    );
     await this.#sample(
-      choosing.map((row) => writers[row]!),
-      choosing.map(stateOf),
+      writers,
+      writers.map((_, row) => hidden.subarray(row * width, (row + 1) * width)),
     );
-    const chose = new Set(choosing);
-    // From the last row down: a row that leaves is filled by the last one, which has had its turn.
-    for (let row = writers.length - 1; row >= 0; row--) {
-      const writer = writers[row]!;
-      if (chose.has(row) || writer.pending.length > 0) continue;
-      this.#leave(row);
+  }
+
+  async #readOut(): Promise<void> {
+    const rows = [...this.#writers.keys()].filter((row) => this.#writers[row]!.ending !== undefined);
+    if (rows.length === 0) return;
+    const states = await this.#model.language.readOut(
+      this.#cache!,
+      rows.map((row) => {
+        const writer = this.#writers[row]!;
+        return { row, tokens: writer.ending!.tokens, position: this.#positionAfter(writer, row) };
+      }),
+    );
+    // From the last row down: a row that leaves is filled by the last one, which stays or has left already.
+    for (let i = rows.length - 1; i >= 0; i--) {
+      const writer = this.#leave(rows[i]!);
       writer.spent.decodeMs = performance.now() - writer.startedMs;
-      this.#finish(writer, stateOf(row), writer.written, writer.finish!);
+      this.#finish(writer, states[i]!, writer.written, writer.ending!.finish);
     }
   }
 
-  /** Chooses the next token of each writer from its hidden state and queues what is to be fed. */
+  /** Position of the token that comes after what the cache holds of a writer. */
+  #positionAfter({ prepared }: Writer, row: number): number {
+    return this.#cache!.lengthOf(row) + prepared.prompt.positions.delta;
+  }
+
+  /** Chooses the next token of each writer from its hidden state. */
   async #sample(writers: readonly Writer[], states: readonly Float32Array[]): Promise<void> {
     if (writers.length === 0) return;
     const width = this.#model.config.text.hidden;
@@ -215,16 +223,12 @@ export class Engine {
     const { maxNewTokens, onBudget } = writer.item.reason!;
     const { mode, stopIds, closingIds } = this.#ending;
     writer.written.push(id);
-    if (stopIds.has(id)) {
-      writer.finish = "emb";
-      // Training-free: the end of the turn is not read; the closing prompt stands in its place.
-      writer.pending.push(...closingIds);
-      return;
+    // Training-free: the end of the turn is not read; the closing prompt stands in its place.
+    if (stopIds.has(id)) writer.ending = { tokens: closingIds, finish: "emb" };
+    else if (writer.written.length === maxNewTokens) {
+      const forced = onBudget === "force-emb" || mode === "training-free" ? closingIds : [];
+      writer.ending = { tokens: [id, ...forced], finish: "budget" };
     }
-    writer.pending.push(id);
-    if (writer.written.length < maxNewTokens) return;
-    writer.finish = "budget";
-    if (onBudget === "force-emb" || mode === "training-free") writer.pending.push(...closingIds);
   }
 
   /** Takes a writer out; the last one moves into its row. */

@@ -32,6 +32,15 @@ export interface ReadPrompt {
   readonly row: number;
 }
 
+/** The last tokens of an item in a cache. */
+export interface Ending {
+  readonly row: number;
+  /** At least one. */
+  readonly tokens: readonly number[];
+  /** Of the first token, the same on all axes. */
+  readonly position: number;
+}
+
 /** Sessions of a decoder; `prefill` and `decode` may be one. */
 export interface DecoderSessions {
   readonly prefill: Session;
@@ -100,6 +109,37 @@ export class LanguageModel {
     });
     for (let row = 0; row < tokens.length; row++) cache.append(row, outputs.block, row, 1);
     return outputs.hidden;
+  }
+
+  /**
+   * Reads the last tokens of items whose rationale is written, and gives the state of each one's last: the embedding.
+   * The cache is left as it is. This goes through the prompt's weights, not those for single tokens: with int4 the
+   * error of the step that is pooled counts for more than that of all steps before it (docs/LOG.md), and targets, which
+   * queries are compared with, are read that way too.
+   * @returns hidden states, one `[hidden]` per ending
+   */
+  async readOut(cache: KvCache, endings: readonly Ending[]): Promise<Float32Array[]> {
+    const { hidden } = this.config;
+    const longest = Math.max(...endings.map(({ tokens }) => tokens.length));
+    const past = this.newCache(endings.length, Math.max(...endings.map(({ row }) => cache.lengthOf(row))));
+    const embeds = new Float32Array(endings.length * longest * hidden);
+    const positions = new Int32Array(endings.length * longest);
+    endings.forEach(({ row, tokens, position }, i) => {
+      past.append(past.addRow(), cache, row, cache.lengthOf(row));
+      tokens.forEach((id, at) => {
+        embeds.set(this.#rows.row(id), (i * longest + at) * hidden);
+        positions[i * longest + at] = position + at;
+      });
+    });
+    const outputs = await this.#run(this.#sessions.prefill, {
+      embeds,
+      batch: endings.length,
+      axes: [positions, positions, positions],
+      deepstack: this.#noDeepstack(endings.length * longest),
+      picked: endings.map(({ tokens }, i) => i * longest + tokens.length - 1),
+      past: past.feeds(),
+    });
+    return endings.map((_, i) => outputs.hidden.subarray(i * hidden, (i + 1) * hidden));
   }
 
   /** Logits of hidden states: `[rows, hidden]` -> `[rows, vocab]`. */

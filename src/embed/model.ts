@@ -12,16 +12,16 @@ import { Weights, type LinearFormat } from "../nn/weights.ts";
 import { compileGraph } from "../runtime/compile-cache.ts";
 import { Session } from "../runtime/session.ts";
 import { EmbeddingRows } from "./embedding-rows.ts";
-import { PART_FORMATS } from "./formats.ts";
+import type { PartFormats } from "./formats.ts";
 import { LanguageModel } from "./language-model.ts";
-import type { LoadProgress, WeightFormat } from "./types.ts";
+import type { LoadProgress } from "./types.ts";
 import { VisionEncoder } from "./vision-encoder.ts";
 
 /** What a model is opened with; plain data. */
 export interface ModelRequest {
   readonly folder: string;
   readonly adapter: string | undefined;
-  readonly weights: WeightFormat;
+  readonly formats: PartFormats;
   readonly threads: number;
   readonly cacheDir: string;
 }
@@ -44,7 +44,7 @@ export interface OpenModel extends AsyncDisposable {
  * @throws {RuntimeError} when the cache cannot be written or ORT refuses a graph
  */
 export async function openModel(
-  { folder, adapter, weights, threads, cacheDir }: ModelRequest,
+  { folder, adapter, formats, threads, cacheDir }: ModelRequest,
   onProgress: (progress: LoadProgress) => void,
 ): Promise<OpenModel> {
   const config = readModelConfig(folder);
@@ -57,7 +57,6 @@ export async function openModel(
   await using stack = new AsyncDisposableStack();
   const checkpoint = stack.use(Checkpoint.open(folder, adapter === undefined ? {} : { adapter }));
   checkTensors(checkpoint, config);
-  const formats = PART_FORMATS[weights];
   const open = async (graph: Graph): Promise<Session> => {
     const report = (doneBytes: number, totalBytes: number): void =>
       onProgress({ stage: "compile", graph: graph.name, doneBytes, totalBytes });
@@ -89,7 +88,7 @@ export async function openModel(
 }
 
 /** The vision tower as a graph: `embeds [tokens, hidden]` and `deepstack.i`. */
-export function visionGraph(source: Checkpoint, tower: VisionTower, format: LinearFormat): Graph {
+function visionGraph(source: Checkpoint, tower: VisionTower, format: LinearFormat): Graph {
   const graph = new Graph(`vision-${format}`);
   const { embeds, deepstack } = tower.build(
     graph,

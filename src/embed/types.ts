@@ -107,7 +107,7 @@ export interface LoadOptions {
    * the embedding. Its special tokens count as such. @default none where the tokenizer has `<emb>`, else DEFAULT_CLOSING_PROMPT
    */
   readonly closingPrompt?: string | undefined;
-  /** Folder of compiled graphs. @default `$RGE_CACHE`, else `~/.cache/rge` */
+  /** Folder of compiled graphs. @default `$RGE_CACHE`, else `$XDG_CACHE_HOME/rge`, else `~/.cache/rge` */
   readonly cacheDir?: string | undefined;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   /** Called with remarks that are no errors, such as falling back to a cached download. */

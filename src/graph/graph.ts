@@ -136,14 +136,16 @@ export class Graph {
       }
       for (const { tensor } of [...this.initializers.values()].slice(firstInitializer))
         if (!needed.has(tensor)) this.initializers.delete(tensor.name);
-      for (const [key, tensor] of this.#constants)
-        if (!this.initializers.has(tensor.name)) this.#constants.delete(key);
+      for (const [key, tensor] of this.#constants) if (!this.initializers.has(tensor.name)) this.#constants.delete(key);
     }
   }
 
   #tensor(name: string, dtype: DType, shape: Shape): Tensor {
-    const bad = shape.find((dim) => dim === "" || (typeof dim === "number" && !(Number.isSafeInteger(dim) && dim >= 0)));
-    if (bad !== undefined) throw new ShapeError(`graph ${this.name}: ${name} has extent "${bad}" in ${formatShape(shape)}`);
+    const bad = shape.find(
+      (dim) => dim === "" || (typeof dim === "number" && !(Number.isSafeInteger(dim) && dim >= 0)),
+    );
+    if (bad !== undefined)
+      throw new ShapeError(`graph ${this.name}: ${name} has extent "${bad}" in ${formatShape(shape)}`);
     return { graph: this, name, dtype, shape };
   }
 
@@ -165,7 +167,8 @@ export class Graph {
 function countOf(name: string, shape: Shape): number {
   let count = 1;
   for (const dim of shape) {
-    if (typeof dim !== "number") throw new ShapeError(`initialiser ${name}: ${formatShape(shape)} has a symbolic extent`);
+    if (typeof dim !== "number")
+      throw new ShapeError(`initialiser ${name}: ${formatShape(shape)} has a symbolic extent`);
     count *= dim;
   }
   return count;

@@ -17,6 +17,7 @@ export * from "./ops/normalization.ts";
 export * from "./ops/quantized.ts";
 export * from "./ops/reduction.ts";
 export * from "./ops/rotary.ts";
+export { gradients } from "./gradient.ts";
 export { print } from "./print.ts";
 export { validate } from "./validate.ts";
 export { serialize, type ExternalData } from "./onnx.ts";

@@ -63,7 +63,9 @@ function apply(record: OpRecord, inputs: readonly (Tensor | undefined)[], attrs:
   if (first === undefined) throw new Error(`internal: ${record.onnx} has no input to tell its graph`);
   const stranger = inputs.find((input) => input !== undefined && input.graph !== first.graph);
   if (stranger !== undefined)
-    throw new ShapeError(`${record.onnx}: ${stranger.name} and ${first.name} belong to different graphs${scopeNote(first.graph)}`);
+    throw new ShapeError(
+      `${record.onnx}: ${stranger.name} and ${first.name} belong to different graphs${scopeNote(first.graph)}`,
+    );
   try {
     return first.graph.addNode(record, inputs, attrs, record.infer(inputs, attrs));
   } catch (error) {

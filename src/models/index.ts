@@ -5,10 +5,10 @@ import { qwen25Vl } from "./qwen2-5-vl.ts";
 import { qwen2Vl } from "./qwen2-vl.ts";
 import { qwen3Vl } from "./qwen3-vl.ts";
 
-export type { Grid, ModelFamily, VisionOutputs, VisionTower } from "./family.ts";
+export type { VisionTower } from "./family.ts";
 export { ropePositions, type Positions } from "./positions.ts";
 export { anglesOf, inverseFrequencies, mropeAxes } from "./rope.ts";
-export { buildHead, buildTextDecoder, EMBEDDING_LAYER, headLayer } from "./text-decoder.ts";
+export { buildHead, buildTextDecoder, EMBEDDING_LAYER } from "./text-decoder.ts";
 
 /** The one table model_type -> builder. */
 const FAMILIES: readonly ModelFamily[] = [qwen25Vl, qwen2Vl, qwen3Vl];

@@ -53,12 +53,8 @@ export function buildTextDecoder(graph: Graph, weights: Weights, config: TextCon
 /** The output layer as a graph of its own, shared by every decoder graph: `hidden [picked, hidden]` -> `logits [picked, vocab]`. */
 export function buildHead(graph: Graph, weights: Weights, config: TextConfig, tied: boolean): void {
   const hidden = graph.input("hidden", "float32", ["picked", config.hidden]);
-  graph.output("logits", weights.scope(headLayer(tied)).linear(hidden));
-}
-
-/** The layer whose weight turns hidden states into logits. */
-export function headLayer(tied: boolean): string {
-  return tied ? EMBEDDING_LAYER : "lm_head";
+  // Tied: the rows that embed tokens also score them.
+  graph.output("logits", weights.scope(tied ? EMBEDDING_LAYER : "lm_head").linear(hidden));
 }
 
 /** The layer whose rows are the tokens' embeddings. */

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import {
   closeSync,
+  fsyncSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -102,6 +103,8 @@ function writeModel(
       onProgress?.(Math.min(written, totalBytes), totalBytes);
     };
     writeFileSync(join(folder, MODEL_FILE), serialize(graph, { location: DATA_FILE, append }));
+    // The manifest tells sizes only: after a power cut, a file of the right size could be full of zeros.
+    fsyncSync(file);
   } finally {
     closeSync(file);
   }

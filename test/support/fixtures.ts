@@ -42,18 +42,33 @@ export function casesOf(family: Family): readonly FixtureCase[] {
   return (JSON.parse(readFileSync(fixture(family, "cases.json"), "utf8")) as { cases: FixtureCase[] }).cases;
 }
 
-/**
- * A family's reference tensors, found by `case` and name.
- * Qwen2-VL's pictures are prepared as Qwen2.5-VL's, and their `pixel_values` are stored there alone.
- */
+/** A family's reference tensors, found by the case's name and their own. */
 export function referenceOf(family: Family): (name: string, tensor: string) => ReferenceTensor {
-  const own = readSafetensors(fixture(family, "cases.safetensors"));
-  const pixels =
-    family === "qwen2_vl" ? readSafetensors(fixture("qwen2_5_vl", "cases.safetensors")) : new Map<string, never>();
+  const tensors = readSafetensors(fixture(family, "cases.safetensors"));
   return (name, tensor) => {
-    const found = own.get(`${name}/${tensor}`) ?? pixels.get(`${name}/${tensor}`);
+    const found = tensors.get(`${name}/${tensor}`);
     if (found === undefined) throw new Error(`${family}: no reference ${name}/${tensor}`);
     return found;
+  };
+}
+
+/**
+ * transformers' `pixel_values` `[patches, columns]` of a case, which the fixtures hold as bytes before scaling.
+ * Qwen2-VL's pictures are prepared as Qwen2.5-VL's, and stored there alone.
+ */
+export function pixelValuesOf(family: Family): (name: string) => { data: Float32Array; columns: number } {
+  const reference = referenceOf(family === "qwen2_vl" ? "qwen2_5_vl" : family);
+  const { image_mean: mean, image_std: std } = JSON.parse(
+    readFileSync(join(checkpointOf(family), "preprocessor_config.json"), "utf8"),
+  ) as { image_mean: number[]; image_std: number[] };
+  return (name) => {
+    const { data, shape } = reference(name, "pixel_levels");
+    const columns = shape[1]!;
+    const scaled = Float32Array.from(data as Uint8Array, (level, i) => {
+      const channel = Math.floor((i % columns) / (columns / 3));
+      return (level / 255 - mean[channel]!) / std[channel]!;
+    });
+    return { data: scaled, columns };
   };
 }
 

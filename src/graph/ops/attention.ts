@@ -15,6 +15,11 @@ const attentionOp = defineOp({
       throw new ShapeError(
         `multiHeadAttention: q ${formatShape(q.shape)}, k ${formatShape(k.shape)}, v ${formatShape(v.shape)} do not fit`,
       );
+    const lengths = inputs[4];
+    if (lengths !== undefined && (lengths.dtype !== "int32" || formatShape(lengths.shape) !== `[${q.shape[0]}]`))
+      throw new ShapeError(
+        `multiHeadAttention: lengths are ${lengths.dtype}${formatShape(lengths.shape)}, expected int32[${q.shape[0]}]`,
+      );
     return [{ dtype: sameDtype("multiHeadAttention", q, k, v), shape: q.shape }];
   },
   gradient: "none",

@@ -1,7 +1,16 @@
 import { ShapeError } from "../../errors.ts";
 import { DTYPE_CODE, isFloat, type DType } from "../../dtype.ts";
 import { broadcastShapes } from "../../shape.ts";
-import { defineOp, floatAttr, intAttr, required, sameDtype, type GradientRule, type Inferred } from "../op.ts";
+import {
+  defineOp,
+  floatAttr,
+  intAttr,
+  required,
+  sameDtype,
+  scopeNote,
+  type GradientRule,
+  type Inferred,
+} from "../op.ts";
 import type { Attributes, Tensor } from "../tensor.ts";
 import { reduceToShape } from "./reduction.ts";
 
@@ -21,7 +30,7 @@ function inferFloat(what: string) {
   };
 }
 
-function binary(onnx: string, gradient: GradientRule): (a: Tensor, b: Tensor) => Tensor {
+function binary(onnx: string, gradient: GradientRule | "none"): (a: Tensor, b: Tensor) => Tensor {
   const op = defineOp({ onnx, domain: "", infer: inferBinary(lower(onnx)), gradient });
   return (a, b) => op([a, b])[0]!;
 }
@@ -38,7 +47,7 @@ function lower(name: string): string {
 /** A scalar of the dtype of `like`, in its graph. */
 export function scalar(like: Tensor, value: number): Tensor {
   if (like.dtype !== "float32" && like.dtype !== "float64")
-    throw new ShapeError(`scalar: ${like.dtype} constants are not supported`);
+    throw new ShapeError(`scalar: needs float32 or float64, got ${like.dtype}${scopeNote(like.graph)}`);
   return like.graph.constant(like.dtype, [value], []);
 }
 
@@ -70,11 +79,8 @@ export const div: (a: Tensor, b: Tensor) => Tensor = binary(
   ],
 );
 
-/** `max(a, b)`, broadcasting; used to keep scales away from zero. */
-export const max: (a: Tensor, b: Tensor) => Tensor = ((): ((a: Tensor, b: Tensor) => Tensor) => {
-  const op = defineOp({ onnx: "Max", domain: "", infer: inferBinary("max"), gradient: "none" });
-  return (a, b) => op([a, b])[0]!;
-})();
+/** `max(a, b)`, broadcasting; keeps scales away from zero in front of quantisation, which takes no gradient. */
+export const max: (a: Tensor, b: Tensor) => Tensor = binary("Max", "none");
 
 /** `-x` */
 export const neg: (x: Tensor) => Tensor = unary("Neg", ({ gradOutputs: [dy] }) => [neg(dy!)]);

@@ -15,9 +15,12 @@ const gemmOp = defineOp({
       throw new ShapeError(`gemm: needs matrices, got a ${formatShape(a.shape)}, b ${formatShape(b.shape)}`);
     const [rows, inner] = flip(a.shape, intAttr(attrs, "transA", 0) === 1);
     const [innerB, columns] = flip(b.shape, intAttr(attrs, "transB", 0) === 1);
-    if (inner !== innerB) throw new ShapeError(`gemm: inner dims differ: ${inner} against ${innerB}`);
+    if (inner !== innerB)
+      throw new ShapeError(`gemm: inner dims differ: a ${inner}, b ${innerB} (after the transposes asked for)`);
     const shape: Shape = [rows!, columns!];
-    if (inputs[2] !== undefined) broadcastShapes(inputs[2].shape, shape, "gemm bias");
+    const bias = inputs[2]?.shape ?? [];
+    if (formatShape(broadcastShapes(bias, shape, "gemm bias")) !== formatShape(shape))
+      throw new ShapeError(`gemm: bias ${formatShape(bias)} is wider than the product ${formatShape(shape)}`);
     return [{ dtype: sameDtype("gemm", ...inputs), shape }];
   },
   // y = a' b' + c with a' = a or a^T, b' = b or b^T: da' = dy b'^T, db' = a'^T dy

@@ -47,11 +47,15 @@ const reshapeOp = defineOp({
 
 /**
  * Same elements, another shape. Named extents are allowed wherever the operator can be told them: copied from the
- * same axis, left to be inferred (once), or read from a graph input that has them.
+ * same axis, left to be inferred (once), or read from a graph input that has them. None of them may be 0 at run time:
+ * ONNX reads 0 as "copy".
+ * @throws {ShapeError} when the counts of elements differ, or an extent cannot be told
  */
 export function reshape(x: Tensor, to: Shape): Tensor {
   if (multiplyDims(...x.shape) !== multiplyDims(...to))
-    throw new ShapeError(`reshape: ${formatShape(x.shape)} has other elements than ${formatShape(to)}${scopeNote(x.graph)}`);
+    throw new ShapeError(
+      `reshape: ${formatShape(x.shape)} has other elements than ${formatShape(to)}${scopeNote(x.graph)}`,
+    );
   return reshapeLike(x, to);
 }
 

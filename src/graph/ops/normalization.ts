@@ -1,4 +1,5 @@
 import { ShapeError } from "../../errors.ts";
+import { isFloat } from "../../dtype.ts";
 import { formatShape, normalizeAxis } from "../../shape.ts";
 import { defineOp, floatAttr, intAttr, required, sameDtype, type Inferred } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
@@ -10,13 +11,14 @@ const softmaxOp = defineOp({
   domain: "",
   infer: (inputs, attrs) => {
     const x = required(inputs, 0, "softmax");
+    if (!isFloat(x.dtype)) throw new ShapeError(`softmax: needs a float tensor, got ${x.dtype}`);
     normalizeAxis(intAttr(attrs, "axis", -1), x.shape.length, "softmax");
     return [{ dtype: x.dtype, shape: x.shape }];
   },
-  // dL/dx = y (dL/dy - sum(y dL/dy))
-  gradient: ({ outputs: [y], gradOutputs: [dy] }) => {
+  // dL/dx = y (dL/dy - sum over axis(y dL/dy))
+  gradient: ({ outputs: [y], gradOutputs: [dy], attrs }) => {
     const weighted = mul(y!, dy!);
-    return [sub(weighted, mul(y!, reduceSum(weighted, [-1])))];
+    return [sub(weighted, mul(y!, reduceSum(weighted, [intAttr(attrs, "axis", -1)])))];
   },
 });
 
@@ -28,11 +30,16 @@ export function softmax(x: Tensor): Tensor {
 function inferNorm(what: string) {
   return (inputs: readonly (Tensor | undefined)[]): readonly Inferred[] => {
     const x = required(inputs, 0, what);
-    const weight = required(inputs, 1, what);
-    if (weight.shape.length !== 1 || weight.shape[0] !== x.shape.at(-1))
+    const hidden = x.shape.at(-1);
+    if (typeof hidden !== "number")
       throw new ShapeError(
-        `${what}: last axis of ${formatShape(x.shape)} differs from weight ${formatShape(weight.shape)}`,
+        `${what}: the last axis of ${formatShape(x.shape)} must be a number, the mean divides by it`,
       );
+    for (const [name, tensor] of Object.entries({ weight: required(inputs, 1, what), bias: inputs[2] }))
+      if (tensor !== undefined && (tensor.shape.length !== 1 || tensor.shape[0] !== hidden))
+        throw new ShapeError(
+          `${what}: ${name} is ${formatShape(tensor.shape)}, expected [${hidden}] as the last axis of ${formatShape(x.shape)}`,
+        );
     return [{ dtype: sameDtype(what, ...inputs), shape: x.shape }];
   };
 }
@@ -61,6 +68,7 @@ const rmsNormOp = defineOp({
  * Zhang & Sennrich 2019, arXiv:1910.07467; `eps` inside the root follows the Hugging Face code.
  * @param x `[..., hidden]`
  * @param weight `[hidden]`
+ * @returns shape and dtype of `x`
  * @throws {ShapeError} when the last axis of `x` differs from `weight`
  */
 export function rmsNorm(x: Tensor, weight: Tensor, eps: number): Tensor {
@@ -85,7 +93,10 @@ const layerNormOp = defineOp({
 /**
  * Layer normalisation over the last axis with weight and bias. Ba et al. 2016, arXiv:1607.06450.
  * @param x `[..., hidden]`
- * @throws {ShapeError} when the last axis of `x` differs from `weight`
+ * @param weight `[hidden]`
+ * @param bias `[hidden]`
+ * @returns shape and dtype of `x`
+ * @throws {ShapeError} when the last axis of `x` differs from `weight` or `bias`
  */
 export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor, eps: number): Tensor {
   return layerNormOp([x, weight, bias], { axis: -1, epsilon: { float: eps }, stash_type: 1 })[0]!;

@@ -1,7 +1,12 @@
 import { ShapeError } from "../../errors.ts";
-import { formatShape } from "../../shape.ts";
+import { formatShape, type Shape } from "../../shape.ts";
 import { defineOp, intAttr, required } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
+
+function expectShape(what: string, tensor: Tensor, expected: Shape): void {
+  if (formatShape(tensor.shape) !== formatShape(expected))
+    throw new ShapeError(`${what}: expected ${formatShape(expected)}, got ${formatShape(tensor.shape)}`);
+}
 
 const nBitsOp = defineOp({
   onnx: "MatMulNBits",
@@ -11,6 +16,10 @@ const nBitsOp = defineOp({
     const inner = intAttr(attrs, "K", 0);
     if (x.shape.at(-1) !== inner)
       throw new ShapeError(`matMulNBits: inner dims differ: x ${formatShape(x.shape)}, weights of ${inner}`);
+    const [rows, block, bits] = [intAttr(attrs, "N", 0), intAttr(attrs, "block_size", 0), intAttr(attrs, "bits", 0)];
+    const blocks = Math.ceil(inner / block);
+    expectShape("matMulNBits values", required(inputs, 1, "matMulNBits"), [rows, blocks, (block * bits) / 8]);
+    expectShape("matMulNBits scales", required(inputs, 2, "matMulNBits"), [rows, blocks]);
     return [{ dtype: x.dtype, shape: [...x.shape.slice(0, -1), intAttr(attrs, "N", 0)] }];
   },
   gradient: "none",
@@ -46,8 +55,8 @@ const quantizeOp = defineOp({
     const x = required(inputs, 0, "quantizeRows");
     const scale = required(inputs, 1, "quantizeRows");
     const zero = required(inputs, 2, "quantizeRows");
-    if (scale.shape[0] !== x.shape[0])
-      throw new ShapeError(`quantizeRows: ${formatShape(scale.shape)} scales for ${formatShape(x.shape)}`);
+    expectShape("quantizeRows scale", scale, x.shape.slice(0, 1));
+    expectShape("quantizeRows zeroPoint", zero, x.shape.slice(0, 1));
     return [{ dtype: zero.dtype, shape: x.shape }];
   },
   gradient: "none",
@@ -64,10 +73,12 @@ const integerOp = defineOp({
   infer: (inputs) => {
     const a = required(inputs, 0, "matMulIntegerToFloat");
     const b = required(inputs, 1, "matMulIntegerToFloat");
-    if (a.shape[1] !== b.shape[0])
+    if (a.shape.length !== 2 || b.shape.length !== 2 || a.shape[1] !== b.shape[0])
       throw new ShapeError(
         `matMulIntegerToFloat: inner dims differ: a ${formatShape(a.shape)}, b ${formatShape(b.shape)}`,
       );
+    // Input 2 is the scale of `a`, one number for the whole tensor.
+    expectShape("matMulIntegerToFloat scale", required(inputs, 3, "matMulIntegerToFloat"), [b.shape[1]!]);
     return [{ dtype: "float32", shape: [a.shape[0]!, b.shape[1]!] }];
   },
   gradient: "none",

@@ -1,6 +1,6 @@
 import { ShapeError } from "../../errors.ts";
 import { broadcastShapes, formatShape, normalizeAxis, parseShape, type Dim } from "../../shape.ts";
-import { defineOp, intAttr, intsAttr, required, scopeNote, type GradientRule, type Inferred } from "../op.ts";
+import { defineOp, intAttr, intsAttr, required, type GradientRule, type Inferred } from "../op.ts";
 import type { Attributes, Tensor } from "../tensor.ts";
 import { reshapeLike, shapeOf } from "./movement.ts";
 
@@ -67,7 +67,11 @@ const expandOp = defineOp({
   domain: "",
   infer: (inputs, attrs) => {
     const x = required(inputs, 0, "expand");
-    return [{ dtype: x.dtype, shape: broadcastShapes(x.shape, parseShape(attrs["$to"] as string), "expand") }];
+    const to = parseShape(attrs["$to"] as string);
+    // ONNX would broadcast both ways.
+    if (formatShape(broadcastShapes(x.shape, to, "expand")) !== formatShape(to))
+      throw new ShapeError(`expand: ${formatShape(x.shape)} cannot take the shape ${formatShape(to)}`);
+    return [{ dtype: x.dtype, shape: to }];
   },
   gradient: ({ inputs: [x], gradOutputs: [dy] }) => [reduceToShape(dy!, x!), undefined],
 });
@@ -78,9 +82,5 @@ const expandOp = defineOp({
  */
 export function expand(x: Tensor, like: Tensor): Tensor {
   if (formatShape(x.shape) === formatShape(like.shape)) return x;
-  if (formatShape(broadcastShapes(x.shape, like.shape, "expand")) !== formatShape(like.shape))
-    throw new ShapeError(
-      `expand: ${formatShape(x.shape)} cannot take the shape ${formatShape(like.shape)}${scopeNote(x.graph)}`,
-    );
   return expandOp([x, shapeOf(like, 0, like.shape.length)], { $to: like.shape.join(",") })[0]!;
 }

@@ -1,8 +1,10 @@
 import { ShapeError } from "../../errors.ts";
-import { formatShape } from "../../shape.ts";
-import { defineOp, intAttr, required } from "../op.ts";
+import { formatShape, type Dim } from "../../shape.ts";
+import { defineOp, intAttr, required, sameDtype } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
-import { neg } from "./elementwise.ts";
+import { add, mul, neg, sub } from "./elementwise.ts";
+import { reshape, split } from "./movement.ts";
+import { reduceSum } from "./reduction.ts";
 
 const rotaryOp = defineOp({
   onnx: "RotaryEmbedding",
@@ -21,19 +23,23 @@ const rotaryOp = defineOp({
         `rotaryEmbedding: needs [1, rows, heads * headDim] for ${heads} heads, got ${formatShape(x.shape)}`,
       );
     for (const table of [cos, sin])
-      if (table.shape[0] !== x.shape[1] || table.shape[1] !== width / heads / 2)
+      if (table.shape.length !== 2 || table.shape[0] !== x.shape[1] || table.shape[1] !== width / heads / 2)
         throw new ShapeError(
           `rotaryEmbedding: angles ${formatShape(table.shape)} do not fit ${formatShape(x.shape)} of ${heads} heads`,
         );
-    return [{ dtype: x.dtype, shape: x.shape }];
+    return [{ dtype: sameDtype("rotaryEmbedding", x, cos, sin), shape: x.shape }];
   },
-  // A rotation's transpose is the rotation by the opposite angle; angles are data, never trained.
-  gradient: ({ inputs: [, start, cos, sin], gradOutputs: [dy], attrs }) => [
-    rotaryOp([dy, start, cos, neg(sin!)], attrs)[0]!,
-    undefined,
-    undefined,
-    undefined,
-  ],
+  // With halves y1 = x1 cos - x2 sin, y2 = x2 cos + x1 sin: dx turns dy back by the same angle, and summed over heads
+  // dcos = dy1 x1 + dy2 x2, dsin = dy2 x1 - dy1 x2.
+  gradient: ({ inputs: [x, start, cos, sin], gradOutputs: [dy], attrs }) => {
+    const dx = rotaryOp([dy, start, cos, neg(sin!)], attrs)[0]!;
+    const [rows, half] = cos!.shape as [Dim, number];
+    const [x1, x2] = split(reshape(x!, [rows, intAttr(attrs, "num_heads", 0), 2, half]), [1, 1], 2);
+    const [dy1, dy2] = split(reshape(dy!, [rows, intAttr(attrs, "num_heads", 0), 2, half]), [1, 1], 2);
+    const dcos = reduceSum(add(mul(dy1!, x1!), mul(dy2!, x2!)), [1, 2], false);
+    const dsin = reduceSum(sub(mul(dy2!, x1!), mul(dy1!, x2!)), [1, 2], false);
+    return [dx, undefined, dcos, dsin];
+  },
 });
 
 /**

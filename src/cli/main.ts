@@ -1,0 +1,107 @@
+#!/usr/bin/env node
+/** The command line. Loads a verb's module when it is called for, and an engine only when there is work for it. */
+import { readFileSync } from "node:fs";
+import { nearestNames } from "../checkpoint/tensor-names.ts";
+import { UsageError } from "../errors.ts";
+import { Arguments } from "./arguments.ts";
+import { optionsOf, type Command } from "./command.ts";
+import { EXIT, isClosedPipe, statusOf } from "./exit-status.ts";
+import { commandHelp, overviewHelp } from "./help.ts";
+import { Interrupt } from "./interrupt.ts";
+import { Messages } from "./messages.ts";
+import { writeText } from "./output.ts";
+
+interface Verb {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: () => Promise<{ command: Command }>;
+}
+
+/** The one table of verbs. */
+const VERBS: readonly Verb[] = [
+  {
+    name: "embed",
+    summary: "Embed text and images, one item or a file of them.",
+    load: () => import("./commands/embed.ts"),
+  },
+  { name: "pull", summary: "Download a model and print its folder.", load: () => import("./commands/pull.ts") },
+  {
+    name: "info",
+    summary: "Tell what a model is and what it takes in memory and on disk.",
+    load: () => import("./commands/info.ts"),
+  },
+];
+
+const EXAMPLES = String.raw`
+Examples:
+  $ rge embed --model owner/rge-3b --image kitchen.jpg --text $'What is on the table?\n'
+  $ rge embed --model owner/rge-3b --role target --input captions.jsonl --output captions.out.jsonl
+  $ rge info owner/rge-3b
+`;
+
+/** Runs a command line and returns its exit status; whatever is wrong has been told on stderr. */
+async function main(argv: readonly string[]): Promise<number> {
+  // Known before the rest is understood, so that errors in the rest look as asked for.
+  const before = argv.slice(0, argv.includes("--") ? argv.indexOf("--") : undefined);
+  const messages = new Messages(process.stderr, {
+    json: before.includes("--json"),
+    quiet: before.includes("--quiet"),
+    debug: process.env["RGE_DEBUG"] === "1",
+  });
+  using interrupt = new Interrupt(messages);
+  try {
+    const [name, ...rest] = argv;
+    if (name === undefined) {
+      process.stderr.write(overview());
+      return EXIT.usage;
+    }
+    if (name === "--version") return await print(`${version()}\n`);
+    const wantsHelp = before.includes("--help") || before.includes("-h");
+    const verbName = name === "help" ? rest[0] : name;
+    if (verbName === undefined || verbName.startsWith("-")) {
+      if (wantsHelp || name === "help") return await print(overview());
+      throw new UsageError(`a verb comes first: ${VERBS.map((verb) => verb.name).join(", ")}; got ${name}`);
+    }
+    const { command } = await findVerb(verbName).load();
+    if (wantsHelp || name === "help") return await print(commandHelp(command));
+    return await command.run(Arguments.parse(rest, optionsOf(command)), { messages, interrupt });
+  } catch (error) {
+    if (interrupt.status !== undefined) return interrupt.status;
+    if (!isClosedPipe(error)) messages.error(error);
+    return statusOf(error);
+  }
+}
+
+function findVerb(name: string): Verb {
+  const verb = VERBS.find((it) => it.name === name);
+  if (verb !== undefined) return verb;
+  const names = VERBS.map((it) => it.name);
+  throw new UsageError(
+    `there is no verb "${name}"; the nearest is ${nearestNames(name, names, 1)[0]}. \`rge --help\` lists them.`,
+  );
+}
+
+function overview(): string {
+  return overviewHelp(
+    VERBS.map(({ name, summary }) => [name, summary]),
+    EXAMPLES,
+  );
+}
+
+function version(): string {
+  // Two levels up both from src/cli and from dist/cli.
+  const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+    version: string;
+  };
+  return manifest.version;
+}
+
+async function print(text: string): Promise<number> {
+  await writeText(process.stdout, text);
+  return EXIT.done;
+}
+
+// The write that fails reports it; without a listener the event would end the program with a stack.
+process.stdout.on("error", () => {});
+process.stderr.on("error", () => {});
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,58 @@
+/** What is published is compiled JavaScript: it must run without type stripping, from wherever it is installed. */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+const ROOT = join(import.meta.dirname, "../..");
+const CHECKPOINT = join(ROOT, "test/fixtures/qwen2_5_vl/checkpoint");
+let work: string;
+
+before(() => {
+  work = mkdtempSync(join(tmpdir(), "rge-package-"));
+  const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
+  execFileSync(process.execPath, [tsc, "-p", join(ROOT, "tsconfig.build.json"), "--outDir", join(work, "dist")]);
+  cpSync(join(ROOT, "package.json"), join(work, "package.json"));
+  symlinkSync(join(ROOT, "node_modules"), join(work, "node_modules"));
+});
+after(() => rmSync(work, { recursive: true, force: true }));
+
+test("the compiled command line embeds with the tiny checkpoint", () => {
+  const main = join(work, "dist/cli/main.js");
+  const args = [
+    "embed",
+    "--model",
+    CHECKPOINT,
+    "--text",
+    "a cat\n",
+    "--role",
+    "target",
+    "--json",
+    "--cache-dir",
+    join(work, "cache"),
+  ];
+  const line = execFileSync(process.execPath, [main, ...args], { encoding: "utf8" });
+  const result = JSON.parse(line) as { embedding: number[]; finish: string };
+  assert.equal(result.embedding.length, 64);
+  assert.equal(result.finish, "direct");
+});
+
+test("every entry that package.json exports can be imported by its public name", () => {
+  const script = join(work, "use.mjs");
+  writeFileSync(
+    script,
+    `import { Embedder } from "rge"; import { Graph } from "rge/graph"; console.log(typeof Embedder, typeof Graph);`,
+  );
+  assert.equal(execFileSync(process.execPath, [script], { encoding: "utf8" }).trim(), "function function");
+});
+
+test("package.json names only files that the build makes", () => {
+  const { bin, exports } = JSON.parse(readFileSync(join(work, "package.json"), "utf8")) as {
+    bin: Record<string, string>;
+    exports: Record<string, Record<string, string>>;
+  };
+  for (const path of [...Object.values(bin), ...Object.values(exports).flatMap((entry) => Object.values(entry))])
+    assert.ok(readFileSync(join(work, path)).length > 0, path);
+});
