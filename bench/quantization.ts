@@ -4,8 +4,8 @@
  *
  *   node bench/quantization.ts [--folder DIR]
  *
- * `prompt` is the state of the last prompt token; `written` that of the last of 32 given tokens fed one by one, which is
- * how a rationale's tokens pass; `same id` the share of steps where the likeliest token is float32's.
+ * `prompt` is the state of the last prompt token, as a target's embedding is; `written` the state read out after 31 given
+ * tokens fed one by one, as a query's is; `same id` the share of steps where the likeliest token is float32's.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -94,13 +94,15 @@ async function trace(model: OpenModel, { text, images, min_pixels, max_pixels }:
   const random = seededRandom(7);
   const ids: number[] = [];
   let hidden: Float32Array = read!.hidden;
-  for (let step = 0; step < STEPS; step++) {
+  for (let step = 0; step < STEPS - 1; step++) {
     const logits = await model.language.logits(hidden);
     ids.push(logits.indexOf(logits.reduce((best, value) => Math.max(best, value), -Infinity)));
     const token = Math.floor(random() * 500);
     hidden = await model.language.step(cache, [token], [cache.lengthOf(0) + prompt.positions.delta]);
   }
-  return { prompt: read!.hidden, written: hidden, ids };
+  const ending = { row: 0, tokens: [STEPS], position: cache.lengthOf(0) + prompt.positions.delta };
+  const [written] = await model.language.readOut(cache, [ending]);
+  return { prompt: read!.hidden, written: written!, ids };
 }
 
 function cosine(a: Float32Array, b: Float32Array): number {

@@ -30,8 +30,14 @@ const lineSchema = z.strictObject({
   rationale: z.string().optional(),
 });
 
-/** An item as a line of JSONL says it. */
-export type ItemFields = z.infer<typeof lineSchema>;
+/** An item as a line of JSONL says it, but for its id. */
+export interface ItemFields extends Pick<EmbedItem, "role" | "text" | "instruction" | "rationale"> {
+  readonly images?: readonly string[] | undefined;
+  readonly minPixels?: number | undefined;
+  readonly maxPixels?: number | undefined;
+  readonly maxNewTokens?: number | undefined;
+  readonly reason?: boolean | undefined;
+}
 
 /** A line read: its item, or why there is none. */
 export type ParsedLine = { readonly id: string | number; readonly number: number } & (

@@ -3,6 +3,7 @@ import { Worker } from "node:worker_threads";
 import { resolveModel } from "../checkpoint/hub.ts";
 import { InputError, RuntimeError } from "../errors.ts";
 import { defaultCacheDir } from "../runtime/compile-cache.ts";
+import { Gate } from "../runtime/gate.ts";
 import { checkItem, type CheckedItem } from "./check-item.ts";
 import { PART_FORMATS } from "./formats.ts";
 import { unpackError, type FromWorker, type ToWorker, type WorkerRequest } from "./protocol.ts";
@@ -204,7 +205,12 @@ async function start<T>(
 ): Promise<T> {
   // Sources run as TypeScript, the published package as JavaScript.
   const entry = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
-  const worker = new Worker(entry, { workerData: request });
+  const gate = new Gate();
+  const workerData: WorkerRequest = { ...request, gate: gate.memory };
+  // A worker takes over the options of `node --input-type=module -e ...`, and refuses to run a file with them.
+  const isTyped = process.execArgv.some((option) => option.startsWith("--input-type"));
+  const worker = new Worker(entry, { workerData, ...(isTyped && { execArgv: [] }) });
+  shutAtExit(worker, gate);
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   const listen = (message: FromWorker): void => {
     if (message.type === "progress") onProgress?.(message.progress);
@@ -220,12 +226,30 @@ async function start<T>(
   try {
     return await promise;
   } catch (error) {
+    await gate.shut();
     await worker.terminate();
     throw error;
   } finally {
     worker.off("message", listen).off("error", fail).off("exit", exit);
     signal?.removeEventListener("abort", abort);
   }
+}
+
+/** Gates of the workers that are alive. */
+const gates = new Set<Gate>();
+
+/** An exit of the process ends its workers wherever they are. */
+function shutAtExit(worker: Worker, gate: Gate): void {
+  if (gates.size === 0) process.on("exit", shutGates);
+  gates.add(gate);
+  worker.once("exit", () => {
+    gates.delete(gate);
+    if (gates.size === 0) process.off("exit", shutGates);
+  });
+}
+
+function shutGates(): void {
+  for (const gate of gates) gate.shutNow();
 }
 
 type Source = Iterator<EmbedItem> | AsyncIterator<EmbedItem>;

@@ -10,6 +10,7 @@ import { CheckpointError } from "../errors.ts";
 import { buildHead, buildTextDecoder, EMBEDDING_LAYER, familyOf, type VisionTower } from "../models/index.ts";
 import { Weights, type LinearFormat } from "../nn/weights.ts";
 import { compileGraph } from "../runtime/compile-cache.ts";
+import { Gate } from "../runtime/gate.ts";
 import { Session } from "../runtime/session.ts";
 import { EmbeddingRows } from "./embedding-rows.ts";
 import type { PartFormats } from "./formats.ts";
@@ -24,6 +25,8 @@ export interface ModelRequest {
   readonly formats: PartFormats;
   readonly threads: number;
   readonly cacheDir: string;
+  /** Memory of the gate that sessions are to pass. */
+  readonly gate?: SharedArrayBuffer | undefined;
 }
 
 /** An open model; disposing it frees its sessions and files. */
@@ -44,7 +47,7 @@ export interface OpenModel extends AsyncDisposable {
  * @throws {RuntimeError} when the cache cannot be written or ORT refuses a graph
  */
 export async function openModel(
-  { folder, adapter, formats, threads, cacheDir }: ModelRequest,
+  { folder, adapter, formats, threads, cacheDir, gate: gateMemory }: ModelRequest,
   onProgress: (progress: LoadProgress) => void,
 ): Promise<OpenModel> {
   const config = readModelConfig(folder);
@@ -57,11 +60,12 @@ export async function openModel(
   await using stack = new AsyncDisposableStack();
   const checkpoint = stack.use(Checkpoint.open(folder, adapter === undefined ? {} : { adapter }));
   checkTensors(checkpoint, config);
+  const gate = new Gate(gateMemory);
   const open = async (graph: Graph): Promise<Session> => {
     const report = (doneBytes: number, totalBytes: number): void =>
       onProgress({ stage: "compile", graph: graph.name, doneBytes, totalBytes });
     const path = compileGraph(graph, { cacheDir, weightsHash: checkpoint.hash, onProgress: report });
-    return stack.use(await Session.open(path, `${folder}: ${graph.name}`, { threads }));
+    return stack.use(await Session.open(path, `${folder}: ${graph.name}`, { threads, gate }));
   };
   const vision = await open(visionGraph(checkpoint, tower, formats.vision));
   const prefill = await open(decoderGraph(checkpoint, config, tower, formats.prefill));

@@ -42,7 +42,7 @@ function seed(loss: Tensor, gradOutput: Tensor | undefined): Tensor {
       throw new ShapeError(
         `gradients: the loss ${loss.name} is ${describe(loss)}; without gradOutput it must be a scalar`,
       );
-    return scalar(loss, 1);
+    return loss.graph.within("gradient", () => scalar(loss, 1));
   }
   if (describe(gradOutput) !== describe(loss))
     throw new ShapeError(`gradients: gradOutput is ${describe(gradOutput)}, expected ${describe(loss)} as the loss`);

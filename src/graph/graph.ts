@@ -50,7 +50,8 @@ export class Graph {
 
   /** Declares a graph input. */
   input(name: string, dtype: DType, shape: Shape): Tensor {
-    const tensor = this.#tensor(this.#claim(name), dtype, shape);
+    const tensor = this.#tensor(name, dtype, shape);
+    this.#claim(name);
     this.inputs.push(tensor);
     return tensor;
   }

@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { messageOf, RuntimeError } from "../errors.ts";
 import type { Feeds, HostTensor } from "../host-tensor.ts";
+import { Gate } from "./gate.ts";
 
 /** Loaded on first use: the native library takes a tenth of a second that `--help` need not pay. */
 type Ort = typeof import("onnxruntime-node");
@@ -22,23 +23,31 @@ export function engineVersion(): string {
 export interface SessionOptions {
   /** Threads inside one operator. */
   readonly threads: number;
+  /** Passed by every native call, so that the calling thread can be ended between two of them. @default none */
+  readonly gate?: Gate | undefined;
 }
 
 /** A compiled graph that can be run. */
 export class Session implements AsyncDisposable {
   readonly #session: InferenceSession;
   readonly #label: string;
+  readonly #gate: Gate;
 
-  private constructor(session: InferenceSession, label: string) {
+  private constructor(session: InferenceSession, label: string, gate: Gate) {
     this.#session = session;
     this.#label = label;
+    this.#gate = gate;
   }
 
   /**
    * Opens a model file (its weights are mapped, not read whole) or a model held in memory.
    * @throws {RuntimeError} when ORT refuses it
    */
-  static async open(model: string | Uint8Array, label: string, { threads }: SessionOptions): Promise<Session> {
+  static async open(
+    model: string | Uint8Array,
+    label: string,
+    { threads, gate = new Gate() }: SessionOptions,
+  ): Promise<Session> {
     const options: InferenceSession.SessionOptions = {
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
@@ -56,10 +65,11 @@ export class Session implements AsyncDisposable {
       },
     };
     try {
-      const create = ort().InferenceSession;
-      const session =
-        typeof model === "string" ? await create.create(model, options) : await create.create(model, options);
-      return new Session(session, label);
+      const session = await gate.pass(async () => {
+        const { InferenceSession: native } = ort();
+        return typeof model === "string" ? await native.create(model, options) : await native.create(model, options);
+      });
+      return new Session(session, label, gate);
     } catch (error) {
       throw new RuntimeError(`${label}: the graph does not load: ${messageOf(error)}`, { cause: error });
     }
@@ -80,7 +90,7 @@ export class Session implements AsyncDisposable {
     for (const [name, { data, shape }] of Object.entries(feeds))
       inputs[name] = new Tensor(typeOf(data), data, [...shape]);
     try {
-      const results = await this.#session.run(inputs, outputs);
+      const results = await this.#gate.pass(() => this.#session.run(inputs, outputs));
       const read: Partial<Record<Name, HostTensor>> = {};
       for (const name of outputs) {
         const tensor = results[name]!;
@@ -94,7 +104,7 @@ export class Session implements AsyncDisposable {
 
   /** Frees weights and buffers; the session cannot run again. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#session.release();
+    await this.#gate.pass(() => this.#session.release());
   }
 }
 

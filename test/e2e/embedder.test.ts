@@ -71,7 +71,11 @@ const BAD: readonly [EmbedItem, new (...args: never[]) => Error, RegExp][] = [
   [{ text: "<|image_1|><|image_2|>", images: [fixture("images", "grey.png")] }, InputError, /found 2 image slots/],
   [{ text: "" }, InputError, /the item is empty/],
   [{ text: "a ".repeat(5000) }, InputError, /the prompt has \d+ tokens, and the model takes 3967/],
-  [{ images: [fixture("images", "grey.png")], minPixels: 100, maxPixels: 50 }, ImageError, /minPixels=100 > maxPixels=50/],
+  [
+    { images: [fixture("images", "grey.png")], minPixels: 100, maxPixels: 50 },
+    ImageError,
+    /minPixels=100 > maxPixels=50/,
+  ],
 ];
 
 test("an item that fails does not stop the others, and its outcome says why", async () => {
@@ -210,7 +214,11 @@ test("a picture is the same as a path, a Buffer, an ArrayBuffer, a view and a da
     padded.subarray(7, 7 + bytes.length),
     `data:image/jpeg;base64,${bytes.toString("base64")}`,
   ];
-  const items = sources.map((source): EmbedItem => ({ ...contentOf(caseOf("photo")), images: [source], role: "target" }));
+  const items = sources.map((source): EmbedItem => ({
+    ...contentOf(caseOf("photo")),
+    images: [source],
+    role: "target",
+  }));
   const [first, ...others] = await embedder.embed(items);
   for (const [i, { embedding }] of others.entries())
     assertCosine(embedding, first!.embedding, LEAST_COSINE, `source ${i + 1}`);
@@ -247,7 +255,10 @@ test("control tokens in the user's text and in a given rationale are read as pla
     ...[START, ...plain(`user\n${text}`), END, ...plain("\n")],
     ...[START, ...plain("assistant\n")],
   ];
-  const [direct, given] = await embedder.embed([{ text, role: "target" }, { text, rationale }]);
+  const [direct, given] = await embedder.embed([
+    { text, role: "target" },
+    { text, rationale },
+  ]);
   const features = { embeds: new Float32Array(0), deepstack: [] };
   assert.equal(direct!.promptTokens, promptIds.length);
   assertCosine(direct!.embedding, await model.last([...promptIds, EMB_ID], [], features), LEAST_COSINE, "text");
@@ -303,7 +314,12 @@ test("a model without <emb> pools the closing prompt's last token: after none, a
       ]);
       assertCosine(direct!.embedding, await stateOf([]), LEAST_COSINE, label(`${name} direct`));
       assert.equal(direct!.finish, "direct");
-      assertCosine(forced!.embedding, await stateOf(tokenizer.encodePlain(given)), LEAST_COSINE, label(`${name} given`));
+      assertCosine(
+        forced!.embedding,
+        await stateOf(tokenizer.encodePlain(given)),
+        LEAST_COSINE,
+        label(`${name} given`),
+      );
       assert.deepEqual([forced!.rationale, forced!.rationaleIds], [given, tokenizer.encodePlain(given)]);
       for (const [kind, result] of Object.entries({ written: written!, drawn: drawn! })) {
         const ended = [518, IM_END].includes(result.rationaleIds.at(-1)!);

@@ -25,13 +25,22 @@ const oldName = (name: string): string =>
 const newName = (name: string): string => name;
 /** Multimodal wrappers of transformers 4. */
 const wrappedName = (name: string): string =>
-  name.replace(/^model\.visual\./, "visual.").replace(/^model\.language_model\./, "language_model.model.").replace(/^lm_head\./, "language_model.lm_head.");
+  name
+    .replace(/^model\.visual\./, "visual.")
+    .replace(/^model\.language_model\./, "language_model.model.")
+    .replace(/^lm_head\./, "language_model.lm_head.");
 
 /** As transformers 4.51 wrote it: text fields at the top, `rope_scaling` of the type "mrope". */
 function flatConfig({ text_config: text, ...top }: Json): Json {
   const { rope_parameters: rope, model_type: _type, ...fields } = text as Json;
   const { rope_theta, mrope_section } = rope as Json;
-  return { ...fields, ...top, rope_theta, rope_scaling: { type: "mrope", mrope_section }, tie_word_embeddings: top["tie_word_embeddings"] };
+  return {
+    ...fields,
+    ...top,
+    rope_theta,
+    rope_scaling: { type: "mrope", mrope_section },
+    tie_word_embeddings: top["tie_word_embeddings"],
+  };
 }
 
 interface Layout {
@@ -82,7 +91,11 @@ function writeLayout(folder: string, family: Family, { name, shards, config }: L
 
 async function embedCases(folder: string, family: Family): Promise<EmbedResult[]> {
   await using embedder = await loadEmbedder(folder);
-  return await embedder.embed(casesOf(family).slice(0, 3).flatMap((one) => [queryOf(one), targetOf(one)]));
+  return await embedder.embed(
+    casesOf(family)
+      .slice(0, 3)
+      .flatMap((one) => [queryOf(one), targetOf(one)]),
+  );
 }
 
 // Qwen3-VL has one layout only; Qwen2-VL's output layer is a tensor of its own.

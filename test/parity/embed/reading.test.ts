@@ -48,7 +48,13 @@ for (const family of FAMILIES)
     await using model = await DirectModel.open(folder);
     await using embedder = await loadEmbedder(folder);
     // A line break at the start would merge with the template's, were the texts joined before BPE.
-    for (const rationale of ["The image shows a cat and a dog.", "\nA dog", "\n\n", " <emb> is text here <|im_end|>", ""])
+    for (const rationale of [
+      "The image shows a cat and a dog.",
+      "\nA dog",
+      "\n\n",
+      " <emb> is text here <|im_end|>",
+      "",
+    ])
       for (const one of casesOf(family).slice(0, 3)) {
         const [result] = await embedder.embed([{ ...contentOf(one), role: "query", rationale }]);
         const ids = [...tokenizer.encodePlain(rationale), EMB_ID];
@@ -86,7 +92,13 @@ for (const family of FAMILIES)
     const items: Record<string, EmbedItem> = {
       "long text": { text: LONG_TEXT, role: "target" },
       "long text, written after": { text: LONG_TEXT, role: "query", reason: { maxNewTokens: 8 } },
-      "a picture across chunks": { text: "What is it?\n", images: [photo], minPixels: 700_000, maxPixels: 800_000, role: "target" },
+      "a picture across chunks": {
+        text: "What is it?\n",
+        images: [photo],
+        minPixels: 700_000,
+        maxPixels: 800_000,
+        role: "target",
+      },
       "a picture across chunks, written after": {
         text: "What is it?\n",
         images: [photo],

@@ -35,7 +35,14 @@ test("a target does not reason unless told to, a query does unless told not to",
 });
 
 test("every option of reason takes the place of its default", () => {
-  const reason = { maxNewTokens: 3, onBudget: "force-emb", repetitionPenalty: 1, temperature: 0.5, topP: 0.9, seed: -4 };
+  const reason = {
+    maxNewTokens: 3,
+    onBudget: "force-emb",
+    repetitionPenalty: 1,
+    temperature: 0.5,
+    topP: 0.9,
+    seed: -4,
+  };
   assert.deepEqual(check({ text: "a", reason }).reason, reason);
   assert.deepEqual(check({ text: "a", reason: { seed: 5 } }).reason, { ...DEFAULT_REASON, seed: 5 });
 });
@@ -78,7 +85,10 @@ const REJECTIONS: readonly [unknown, RegExp][] = [
   [{ text: "a", minPixels: 0 }, /^minPixels is a whole number of pixels, got 0$/],
   [{ text: "a", maxPixels: 1.5 }, /^maxPixels is a whole number of pixels, got 1.5$/],
   [{ text: "a", maxPixels: "100" }, /^maxPixels is a whole number of pixels, got 100$/],
-  [{ text: "a", reason: { maxNewTokens: 0 } }, /^reason\.maxNewTokens is a whole number from 1 to 16384, got 0\. To embed without reasoning set reason: false\.$/],
+  [
+    { text: "a", reason: { maxNewTokens: 0 } },
+    /^reason\.maxNewTokens is a whole number from 1 to 16384, got 0\. To embed without reasoning set reason: false\.$/,
+  ],
   [{ text: "a", reason: { maxNewTokens: 16_385 } }, /^reason\.maxNewTokens .* got 16385/],
   [{ text: "a", reason: { maxNewTokens: 1.5 } }, /^reason\.maxNewTokens .* got 1\.5/],
   [{ text: "a", reason: { onBudget: "stop" } }, /^reason\.onBudget is "pool-last" or "force-emb", got stop$/],
@@ -93,7 +103,10 @@ const REJECTIONS: readonly [unknown, RegExp][] = [
 
 for (const [item, message] of REJECTIONS)
   test(`refused: ${String(JSON.stringify(item)).slice(0, 80)} as ${message.source.slice(0, 60)}`, () => {
-    assert.throws(() => check(item), (error) => error instanceof InputError && message.test(error.message));
+    assert.throws(
+      () => check(item),
+      (error) => error instanceof InputError && message.test(error.message),
+    );
   });
 
 test("undefined options take their defaults, and null stands for left out", () => {

@@ -59,7 +59,10 @@ test("without any token that ends a turn there is no training-free mode", (t) =>
 
 test("a closing prompt that is empty or holds an image is refused", () => {
   const refused = (text: string, message: RegExp): void =>
-    assert.throws(() => endingOf(withEmb, generation, text), (error) => error instanceof InputError && message.test(error.message));
+    assert.throws(
+      () => endingOf(withEmb, generation, text),
+      (error) => error instanceof InputError && message.test(error.message),
+    );
   refused("", /^closingPrompt is empty/);
   refused("<|vision_start|><|image_pad|><|vision_end|>", /^closingPrompt holds <\|image_pad\|>/);
 });

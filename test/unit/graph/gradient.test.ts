@@ -41,9 +41,9 @@ test("the backward pass of a layer is printed under its own scope, with nothing 
   const const#0 : int64[2] = 0, 1
   const gradient/const#0 : float32[] = 1
   const gradient/const#1 : int64[2] = 1, 1
-  const gradient.mlp/const#0 : float32[] = 1
   %mlp/Gemm#0 = Gemm(x, w) {transA=0, transB=1} : float32[batch, 2]
   %mlp/Tanh#0 = Tanh(mlp/Gemm#0) : float32[batch, 2]
+  %ReduceSum#0 = ReduceSum(mlp/Tanh#0, const#0) {$axes=[0, 1], keepdims=0} : float32[]
   %gradient/Reshape#0 = Reshape(gradient/const#0, gradient/const#1) {$to=1,1} : float32[1, 1]
   %gradient/Shape#0 = Shape(mlp/Tanh#0) {start=0, end=2} : int64[2]
   %gradient/Expand#0 = Expand(gradient/Reshape#0, gradient/Shape#0) {$to=batch,2} : float32[batch, 2]

@@ -6,7 +6,7 @@ import { concat, defineOp, Graph, neg, print, quickGelu, reshape, split } from "
 test("a graph prints one line per value, constants with their numbers, names with their scopes", () => {
   const graph = new Graph("demo");
   const x = graph.input("x", "float32", ["batch", "seq", 4]);
-  graph.input("past", "int64", ["past"]);
+  graph.input("picked", "int64", ["batch*seq"]);
   const w = graph.initializer("w", "float32", [1, 4], () => new Uint8Array(16));
   const rows = graph.within("mlp", () => quickGelu(reshape(x, ["batch*seq", 4]), 1.702));
   const parts = split(concat([rows, w], 0), ["batch*seq", 1], 0);
@@ -15,12 +15,18 @@ test("a graph prints one line per value, constants with their numbers, names wit
     print(graph),
     `graph demo
   input x : float32[batch, seq, 4]
-  input past : int64[past]
+  input picked : int64[batch*seq]
   weight w : float32[1, 4]
   const mlp/const#0 : int64[2] = -1, 4
   const const#0 : int64[1] = 1
   %mlp/Reshape#0 = Reshape(x, mlp/const#0) {$to=batch*seq,4} : float32[batch*seq, 4]
-`,
+  %mlp/QuickGelu#0 = QuickGelu(mlp/Reshape#0) {alpha=1.702} : float32[batch*seq, 4]
+  %Concat#0 = Concat(mlp/QuickGelu#0, w) {axis=0} : float32[(batch*seq+1), 4]
+  %Shape#0 = Shape(picked) {start=0, end=1} : int64[1]
+  %Concat#1 = Concat(Shape#0, const#0) {axis=0} : int64[2]
+  %Split#0, %Split#1 = Split(Concat#0, Concat#1) {axis=0, $sizes=batch*seq,1} : float32[batch*seq, 4], float32[1, 4]
+  %y = Identity(Split#0) : float32[batch*seq, 4]
+  return y`,
   );
 });
 

@@ -39,13 +39,15 @@ test("a vision tower of sizes that are not known here is refused by field", () =
 });
 
 /** The patches of each segment, from a tower's feeds. */
-function segmentsOf(feeds: ReturnType<ReturnType<ReturnType<typeof familyOf>["vision"]>["feeds"]>, name: string): number[][] {
+function segmentsOf(
+  feeds: ReturnType<ReturnType<ReturnType<typeof familyOf>["vision"]>["feeds"]>,
+  name: string,
+): number[][] {
   const { data, shape } = feeds[`${name}.slots`]!;
   const lengths = feeds[`${name}.lengths`];
   return Array.from({ length: shape[0]! }, (_, segment) =>
-    Array.from(
-      { length: lengths === undefined ? shape[1]! : Number(lengths.data[segment]) },
-      (_unused, slot) => Number(data[segment * shape[1]! + slot]),
+    Array.from({ length: lengths === undefined ? shape[1]! : Number(lengths.data[segment]) }, (_unused, slot) =>
+      Number(data[segment * shape[1]! + slot]),
     ),
   );
 }
@@ -53,19 +55,35 @@ function segmentsOf(feeds: ReturnType<ReturnType<ReturnType<typeof familyOf>["vi
 test("windows hold whole merge groups of their square, smaller at the edges", () => {
   const config = readModelConfig(checkpointOf("qwen2_5_vl"));
   // Window 112, patch 14, merge 2: four tokens a side. The picture has 6 x 5 tokens.
-  const feeds = familyOf(config).vision(config).feeds([[1, 12, 10]]);
+  const feeds = familyOf(config)
+    .vision(config)
+    .feeds([[1, 12, 10]]);
   const windows = segmentsOf(feeds, "window");
-  assert.deepEqual(windows.map(({ length }) => length / 4), [16, 4, 8, 2]);
+  assert.deepEqual(
+    windows.map(({ length }) => length / 4),
+    [16, 4, 8, 2],
+  );
   const tokens = windows.map((window) => [...new Set(window.map((patch) => Math.floor(patch / 4)))]);
   assert.deepEqual(tokens[1], [4, 9, 14, 19]);
   assert.deepEqual(tokens[3], [24, 29]);
-  assert.deepEqual(windows.flat().sort((a, b) => a - b), Array.from({ length: 120 }, (_, i) => i));
-  assert.deepEqual(segmentsOf(feeds, "frame").map(({ length }) => length), [120]);
+  assert.deepEqual(
+    windows.flat().sort((a, b) => a - b),
+    Array.from({ length: 120 }, (_, i) => i),
+  );
+  assert.deepEqual(
+    segmentsOf(feeds, "frame").map(({ length }) => length),
+    [120],
+  );
 });
 
 test("two pictures in one run have windows and frames of their own", () => {
   const config = readModelConfig(checkpointOf("qwen2_5_vl"));
-  const feeds = familyOf(config).vision(config).feeds([[1, 4, 4], [1, 4, 4]]);
+  const feeds = familyOf(config)
+    .vision(config)
+    .feeds([
+      [1, 4, 4],
+      [1, 4, 4],
+    ]);
   const [first, second] = [Array.from({ length: 16 }, (_, i) => i), Array.from({ length: 16 }, (_, i) => 16 + i)];
   assert.deepEqual(segmentsOf(feeds, "window"), [first, second]);
   assert.deepEqual(segmentsOf(feeds, "frame"), [first, second]);

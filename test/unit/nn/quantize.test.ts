@@ -85,11 +85,10 @@ for (const bits of [4, 8] as const) {
     const alone = quantizeBlocks(weight.slice(80), 1, 40, bits, 32);
     assert.deepEqual(alone.values, quantized.values.slice(2 * 8 * bits, 3 * 8 * bits));
     assert.deepEqual(alone.scales, quantized.scales.slice(4));
-    assertClose(
-      restored(quantized, { rows: 3, columns: 40, bits, block: 32 }),
-      weight,
-      { rtol: 0, atol: bits === 8 ? 0.06 : 1.1 },
-    );
+    assertClose(restored(quantized, { rows: 3, columns: 40, bits, block: 32 }), weight, {
+      rtol: 0,
+      atol: bits === 8 ? 0.06 : 1.1,
+    });
   });
 
   test(`a ${bits}-bit block of zeros stays zero`, () => {

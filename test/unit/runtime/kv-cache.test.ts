@@ -34,10 +34,13 @@ function assertHolds(cache: KvCache, rows: readonly (readonly number[])[]): void
   const { layers, kvHeads, headDim } = SIZES;
   assert.equal(cache.rows, rows.length);
   const feeds = cache.feeds();
-  assert.deepEqual(
-    Object.keys(feeds).sort(),
-    ["past_bias", "past_key.0", "past_key.1", "past_value.0", "past_value.1"],
-  );
+  assert.deepEqual(Object.keys(feeds).sort(), [
+    "past_bias",
+    "past_key.0",
+    "past_key.1",
+    "past_value.0",
+    "past_value.1",
+  ]);
   assert.deepEqual(feeds["past_bias"]!.shape, [rows.length, 1, 1, 1, cache.length]);
   const bias = feeds["past_bias"]!.data as Float32Array;
   assert.equal(bias.length, rows.length * cache.length);
@@ -78,7 +81,18 @@ test("appending takes the row and the tokens asked for and no others", () => {
   const cache = new KvCache(SIZES, MAX_ROWS, 8);
   cache.addRow();
   cache.addRow();
-  cache.append(1, blockOf([[1, 2, 3], [4, 5, 6]], 3), 1, 2);
+  cache.append(
+    1,
+    blockOf(
+      [
+        [1, 2, 3],
+        [4, 5, 6],
+      ],
+      3,
+    ),
+    1,
+    2,
+  );
   assertHolds(cache, [[], [4, 5]]);
   cache.append(1, blockOf([[7], [8]], 1), 0, 1);
   assertHolds(cache, [[], [4, 5, 7]]);
@@ -98,7 +112,10 @@ test("room that runs out grows and keeps what is there", () => {
   assert.equal(cache.length, grown, "a cache does not shrink");
   const many = Array.from({ length: grown + 5 }, (_, i) => 10 + i);
   cache.append(1, blockOf([many], many.length), 0, many.length);
-  assertHolds(cache, [[1, 2], [3, ...many]]);
+  assertHolds(cache, [
+    [1, 2],
+    [3, ...many],
+  ]);
 });
 
 test("a row that goes is filled by the last one, and a new row starts empty", () => {
@@ -108,7 +125,10 @@ test("a row that goes is filled by the last one, and a new row starts empty", ()
     cache.append(row, blockOf([tokens], tokens.length), 0, tokens.length);
   }
   assert.equal(cache.removeRow(0), 2);
-  assertHolds(cache, [[4, 5, 6], [2, 3]]);
+  assertHolds(cache, [
+    [4, 5, 6],
+    [2, 3],
+  ]);
   assert.equal(cache.removeRow(1), 1);
   assertHolds(cache, [[4, 5, 6]]);
   assert.equal(cache.addRow(), 1);

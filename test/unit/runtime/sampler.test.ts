@@ -75,7 +75,11 @@ test("the nucleus holds the likeliest tokens up to topP, the one that crosses it
   const logits = [0.15, 0.5, 0.05, 0.3].map(Math.log);
   const count = 40_000;
   assertShares(shares({ temperature: 1, topP: 0.6, seed: 1 }, logits, count), [0, 0.5 / 0.8, 0, 0.3 / 0.8], count);
-  assertShares(shares({ temperature: 1, topP: 0.9, seed: 1 }, logits, count), [0.15, 0.5, 0, 0.3].map((p) => p / 0.95), count);
+  assertShares(
+    shares({ temperature: 1, topP: 0.9, seed: 1 }, logits, count),
+    [0.15, 0.5, 0, 0.3].map((p) => p / 0.95),
+    count,
+  );
   assertShares(shares({ temperature: 1, topP: 0.01, seed: 1 }, logits, 1000), [0, 1, 0, 0], 1000);
   assertShares(shares({ temperature: 1, topP: 1, seed: 1 }, logits, count), [0.15, 0.5, 0.05, 0.3], count);
 });
@@ -88,13 +92,23 @@ test("a penalty and a temperature act together", () => {
     counts[next({ repetitionPenalty: 1.5, temperature: 1, seed }, [0, 1], [1.5, -1.5, 0])]! += 1;
   const weights = [Math.exp(1), Math.exp(-2.25), 1];
   const total = weights.reduce((sum, weight) => sum + weight, 0);
-  assertShares(counts.map((drawn) => drawn / count), weights.map((weight) => weight / total), count);
+  assertShares(
+    counts.map((drawn) => drawn / count),
+    weights.map((weight) => weight / total),
+    count,
+  );
 });
 
 test("the same seed draws the same tokens, whatever other samplers draw in between", () => {
   const logits = Array.from({ length: 50 }, (_, i) => Math.sin(i));
   const options = { temperature: 1, seed: 11 };
-  const alone = Array.from({ length: 100 }, ((sampler) => () => sampler.next(Float32Array.from(logits)))(new Sampler({ ...GREEDY, ...options }, [])));
+  const alone = Array.from(
+    { length: 100 },
+    (
+      (sampler) => () =>
+        sampler.next(Float32Array.from(logits))
+    )(new Sampler({ ...GREEDY, ...options }, [])),
+  );
   const [a, b] = [new Sampler({ ...GREEDY, ...options }, []), new Sampler({ ...GREEDY, ...options, seed: 12 }, [])];
   const others: number[] = [];
   const mixed = alone.map(() => {
