@@ -63,8 +63,10 @@ export class Progress {
     if (this.#screen.isTTY) {
       if (!isNew && step.done !== step.total && nowMs - this.#shownMs < DRAW_INTERVAL_MS) return;
       const line = formatStep(step, { ...pace, bar: true });
+      // A terminal without a size, as some recorders have, says 0.
+      const columns = this.#screen.columns || DEFAULT_COLUMNS;
       // One column stays free: some terminals wrap when the last one is written.
-      this.#screen.write(`${ERASE_LINE}${line.slice(0, (this.#screen.columns ?? DEFAULT_COLUMNS) - 1)}`);
+      this.#screen.write(`${ERASE_LINE}${line.slice(0, columns - 1)}`);
       this.#shownMs = nowMs;
       this.#drawn = true;
       return;

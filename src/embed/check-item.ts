@@ -68,16 +68,13 @@ function checkReason(reason: ReasonOptions, checkpointPenalty: number): CheckedR
     throw new InputError("reason is true, false or an object of options");
   const { maxNewTokens = DEFAULT_MAX_NEW_TOKENS, onBudget = "pool-last", seed = 0 } = reason;
   const { repetitionPenalty = checkpointPenalty, temperature = 0, topP = 1 } = reason;
-  const check = (holds: boolean, message: string): void => {
-    if (!holds) throw new InputError(`reason.${message}`);
-  };
   check(
     Number.isInteger(maxNewTokens) && maxNewTokens >= 1 && maxNewTokens <= MAX_NEW_TOKENS,
     `maxNewTokens is a whole number from 1 to ${MAX_NEW_TOKENS}, got ${maxNewTokens}. To embed without reasoning set reason: false.`,
   );
   check(
     onBudget === "pool-last" || onBudget === "force-emb",
-    `onBudget is "pool-last" or "force-emb", got ${String(onBudget)}`,
+    `onBudget is "pool-last" or "force-emb", got ${onBudget}`,
   );
   check(
     repetitionPenalty > 0 && Number.isFinite(repetitionPenalty),
@@ -96,6 +93,10 @@ function withoutSurroundings(image: ImageSource): ImageSource {
 
 function describe(value: unknown): string {
   return typeof value === "object" && value !== null ? `a ${value.constructor?.name ?? "object"}` : String(value);
+}
+
+function check(holds: boolean, message: string): void {
+  if (!holds) throw new InputError(`reason.${message}`);
 }
 
 function wholeNumber(name: string, value: number | undefined): number | undefined {

@@ -109,10 +109,10 @@ export class Embedder implements AsyncDisposable {
     const ahead: { id: number; outcome: Promise<EmbedOutcome> }[] = [];
     signal?.throwIfAborted();
     const source = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
-    let wake = (): void => {};
+    let wake: (() => void) | undefined;
     const abort = (): void => {
       this.#abort(ahead.map(({ id }) => id));
-      wake();
+      wake?.();
     };
     signal?.addEventListener("abort", abort);
     let index = 0;
@@ -177,6 +177,7 @@ export class Embedder implements AsyncDisposable {
   }
 
   #post(message: ToWorker): void {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread has no origin
     this.#worker.postMessage(message);
   }
 
@@ -193,7 +194,7 @@ export class Embedder implements AsyncDisposable {
 
   #end(error: Error): void {
     this.#ended ??= error;
-    for (const id of [...this.#waiting.keys()]) this.#settle(id)!.reject(this.#ended);
+    for (const id of this.#waiting.keys()) this.#settle(id)!.reject(this.#ended);
   }
 }
 

@@ -92,12 +92,9 @@ export class Engine {
 
   #dropAborted(): void {
     for (let i = this.#queue.length - 1; i >= 0; i--)
-      if (this.#queue[i]!.signal.aborted) reject(this.#queue.splice(i, 1)[0]!);
+      if (this.#queue[i]!.signal.aborted) rejectAborted(this.#queue.splice(i, 1)[0]!);
     for (let row = this.#writers.length - 1; row >= 0; row--)
-      if (this.#writers[row]!.signal.aborted) reject(this.#leave(row));
-    function reject(job: Job): void {
-      job.reject(job.signal.reason);
-    }
+      if (this.#writers[row]!.signal.aborted) rejectAborted(this.#leave(row));
   }
 
   /** The next items in order, as far as there is room: writers up to the batch, as many again that are read only. */
@@ -252,6 +249,10 @@ export class Engine {
       timings: { ...job.spent },
     });
   }
+}
+
+function rejectAborted(job: Job): void {
+  job.reject(job.signal.reason);
 }
 
 /** Tokens an item may come to hold: prompt, rationale, and a few for what is put after it. */

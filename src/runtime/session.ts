@@ -1,12 +1,13 @@
 /** The only importer of onnxruntime-node. A run blocks the calling thread, so sessions belong in a worker. */
 import { createRequire } from "node:module";
+import type * as OrtModule from "onnxruntime-node";
 import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { messageOf, RuntimeError } from "../errors.ts";
 import type { Feeds, HostTensor } from "../host-tensor.ts";
 import { Gate } from "./gate.ts";
 
 /** Loaded on first use: the native library takes a tenth of a second that `--help` need not pay. */
-type Ort = typeof import("onnxruntime-node");
+type Ort = typeof OrtModule;
 let loaded: Ort | undefined;
 
 function ort(): Ort {

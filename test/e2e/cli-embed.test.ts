@@ -109,10 +109,13 @@ describe("one item", () => {
   });
 });
 
+function directOf(name: string): ArrayLike<number> {
+  return reference(name, "direct_embedding");
+}
+
 describe("each option changes the result", () => {
   const strip = optionsFor(caseNamed("tall-strip"));
   const unicode = optionsFor(caseNamed("unicode"));
-  const directOf = (name: string): ArrayLike<number> => reference(name, "direct_embedding");
 
   test("--role, and --reason against it", async () => {
     const target = await answer(...strip, "--role", "target");
@@ -131,8 +134,8 @@ describe("each option changes the result", () => {
   });
 
   test("--repetition-penalty, --temperature, --seed and --top-p", async () => {
-    const rationale = async (...args: string[]): Promise<string> =>
-      (await answer(...unicode, "--max-new-tokens", "12", ...args)).rationale;
+    const budget = [...unicode, "--max-new-tokens", "12"];
+    const rationale = async (...args: string[]): Promise<string> => (await answer(...budget, ...args)).rationale;
     const greedy = await rationale();
     assert.notEqual(await rationale("--repetition-penalty", "5"), greedy);
     const drawn = await rationale("--temperature", "3");

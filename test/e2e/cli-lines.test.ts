@@ -40,6 +40,7 @@ function itemsFile(...lines: readonly (string | object)[]): { input: string; out
 }
 
 const direct = (id: string): object => ({ id, role: "target", text: `${id}\n` });
+const oldAnswer = (id: string): string => `{"id":"${id}","embedding":[1,0],"rationale":""}\n`;
 const idsOf = (jsonl: string): unknown[] => parseLines(jsonl).map(({ id }) => id);
 
 describe("a file of items", () => {
@@ -161,12 +162,11 @@ describe("an output that is there", () => {
   test("that answers other items, or has embeddings of another length, is not resumed", async () => {
     const { input, output } = itemsFile(direct("a"), direct("b"));
     const resume = ["--input", input, "--output", output, "--resume"];
-    const answer = (id: string): string => `{"id":"${id}","embedding":[1,0],"rationale":""}\n`;
     for (const [content, message] of [
-      [answer("z"), /line 1 is the answer to "z", expected "a"/],
-      [answer("a") + answer("b") + answer("c"), /line 3 is the answer to "c", and the input has ended/],
+      [oldAnswer("z"), /line 1 is the answer to "z", expected "a"/],
+      [oldAnswer("a") + oldAnswer("b") + oldAnswer("c"), /line 3 is the answer to "c", and the input has ended/],
       ["notes\n", /line 1 is no answer of this program/],
-      [answer("a"), /its embeddings have 2 numbers, this model gives 64/],
+      [oldAnswer("a"), /its embeddings have 2 numbers, this model gives 64/],
     ] as const) {
       writeFileSync(output, content);
       const { status, stderr } = await embed(resume);

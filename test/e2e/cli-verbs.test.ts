@@ -122,11 +122,13 @@ describe("info", () => {
   });
 });
 
+function filesIn(folder: string): Record<string, Uint8Array> {
+  return Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))]));
+}
+
 describe("pull", () => {
   test("downloads a model and an adapter, prints their folders, and embed takes the names as well", async () => {
-    const files = (folder: string): Record<string, Uint8Array> =>
-      Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))]));
-    await using hub = await HubServer.start({ model: "owner/tiny", commit: COMMIT, files: files(CHECKPOINT) });
+    await using hub = await HubServer.start({ model: "owner/tiny", commit: COMMIT, files: filesIn(CHECKPOINT) });
     const home = temporaryFolder();
     const env = { HF_ENDPOINT: hub.url, HF_HOME: home, HF_HUB_CACHE: "", HF_TOKEN: "", HF_HUB_OFFLINE: "" };
     const folder = join(home, "hub", "models--owner--tiny", "snapshots", COMMIT);

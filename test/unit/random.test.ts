@@ -34,7 +34,7 @@ test("numbers are in [0, 1), of mean 1/2 and of uniform spread", () => {
     const mean = numbers.reduce((sum, number) => sum + number, 0) / DRAWS;
     // Five standard errors: one false alarm in two million.
     assert.ok(Math.abs(mean - 0.5) < (5 * DEVIATION) / Math.sqrt(DRAWS), `seed ${seed}: mean ${mean}`);
-    const counts = new Array<number>(10).fill(0);
+    const counts = Array.from({ length: 10 }, () => 0);
     for (const number of numbers) counts[Math.floor(number * 10)]! += 1;
     const expected = DRAWS / 10;
     const chiSquare = counts.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);

@@ -89,7 +89,7 @@ for (const family of FAMILIES)
       const expectations = expectationsOf(family);
       const orders = [
         expectations,
-        [...expectations].reverse(),
+        expectations.toReversed(),
         shuffled([...expectations, ...expectations], 1),
         shuffled(expectations, 2),
       ];

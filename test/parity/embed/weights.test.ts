@@ -20,11 +20,11 @@ const RATIONALE = "The image shows a cat and a dog.";
 /**
  * Least cosine to float32 on these random checkpoints, whose 64-wide rows round far more coarsely than a real model's:
  * `read` for what is read at once (direct embeddings, rationales that are given), `written` for the path of one token
- * at a time, for the very tokens that were written. Measured worst: 0.9991 and 0.9982 in int8, 0.9991 and 0.956 in int4.
+ * at a time, for the very tokens that were written. Measured worst: 0.9991 and 0.9982 in int8, 0.9991 and 0.9963 in int4.
  */
 const FLOORS: Readonly<Record<Exclude<WeightFormat, "float32">, { read: number; written: number }>> = {
   int8: { read: 0.998, written: 0.997 },
-  int4: { read: 0.998, written: 0.94 },
+  int4: { read: 0.998, written: 0.995 },
 };
 
 function worstOf(t: TestContext, label: string, cosines: readonly number[]): number {
@@ -74,7 +74,7 @@ for (const weights of ["int8", "int4"] as const)
       const alone = await single.embed(items);
       for (const batch of [2, 5, 16]) {
         await using embedder = await loadEmbedder(checkpointOf(family), { weights, batch });
-        for (const order of [items, [...items].reverse()]) {
+        for (const order of [items, items.toReversed()]) {
           const results = await embedder.embed(order);
           for (const [i, result] of results.entries()) {
             const own = alone[items.indexOf(order[i]!)]!;

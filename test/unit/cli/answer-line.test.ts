@@ -56,8 +56,9 @@ test("an answer is a line of JSON with the keys in their order", () => {
   assert.deepEqual(JSON.parse(failureLine(3, "line 3: no")), { id: 3, error: "line 3: no" });
 });
 
+const read = (line: string): unknown => readAnswer(Buffer.from(line));
+
 test("a later run recognises its own lines and no others", () => {
-  const read = (line: string): unknown => readAnswer(Buffer.from(line));
   assert.deepEqual(read(answerLine('a"\\é', RESULT)), { id: 'a"\\é', hidden: 2 });
   assert.deepEqual(read(answerLine(-7, RESULT)), { id: -7, hidden: 2 });
   assert.deepEqual(read(failureLine("b", 'x"embedding":[1,2],')), { id: "b", hidden: undefined });

@@ -16,11 +16,22 @@ async function collect<T>(values: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
+const work = async (value: number): Promise<string> => {
+  await sleep(value % 2 === 0 ? 4 : 0);
+  return `r${value}`;
+};
+
+async function* stuck(): AsyncGenerator<number> {
+  yield 1;
+  await new Promise(() => {});
+}
+
+// oxlint-disable-next-line require-yield -- it fails before it could
+async function* broken(): AsyncGenerator<number> {
+  throw new Error("disk gone");
+}
+
 test("results keep the order of their values, whichever is ready first", async () => {
-  const work = async (value: number): Promise<string> => {
-    await sleep(value % 2 === 0 ? 4 : 0);
-    return `r${value}`;
-  };
   assert.deepEqual(await collect(inOrder(countTo(7), work, 3)), ["r0", "r1", "r2", "r3", "r4", "r5", "r6"]);
   assert.deepEqual(await collect(inOrder(countTo(0), work, 3)), []);
 });
@@ -48,19 +59,11 @@ test("a source that pauses does not hold results back", async () => {
 });
 
 test("a reader that stops does not wait for a source that never goes on", async () => {
-  async function* stuck(): AsyncGenerator<number> {
-    yield 1;
-    await new Promise(() => {});
-  }
   const results = inOrder(stuck(), async (value) => value, 8);
   await results.next();
   await results.return();
 });
 
 test("an error of the source reaches the reader", async () => {
-  // oxlint-disable-next-line require-yield -- it fails before it could
-  async function* broken(): AsyncGenerator<number> {
-    throw new Error("disk gone");
-  }
   await assert.rejects(collect(inOrder(broken(), async (value) => value, 2)), /disk gone/);
 });

@@ -38,8 +38,9 @@ test("an error is one JSON object for programs, named by its own class", () => {
   });
 });
 
+const remark = (messages: Messages): void => messages.notice("using the cache");
+
 test("remarks are silent when quiet, and JSON for programs", () => {
-  const remark = (messages: Messages): void => messages.notice("using the cache");
   assert.equal(said({}, remark), "rge: using the cache\n");
   assert.equal(said({ quiet: true }, remark), "");
   assert.deepEqual(JSON.parse(said({ json: true }, remark)), { notice: "using the cache" });

@@ -3,6 +3,9 @@ import { test } from "node:test";
 import { formatStep, Progress, type Screen } from "../../../src/cli/progress.ts";
 import { formatBytes, formatDuration } from "../../../src/cli/units.ts";
 
+/** What a terminal takes for "erase this line". */
+const ERASE = "\r\u001b[K";
+
 class FakeScreen implements Screen {
   readonly isTTY: boolean;
   readonly columns: number | undefined;
@@ -77,10 +80,20 @@ test("on a terminal the bar redraws in place, seldom, within the width, and clea
   progress.update(items(2, 10));
   progress.update(items(10, 10));
   assert.equal(screen.written.length, 3);
-  for (const text of screen.written) assert.match(text, /^\r\u001b\[K[^\n]{1,29}$/);
+  for (const text of screen.written) {
+    assert.ok(text.startsWith(ERASE));
+    assert.match(text.slice(ERASE.length), /^embedding \[[#.]+$/);
+    assert.equal(text.length - ERASE.length, 29);
+  }
   progress.clear();
   progress.clear();
-  assert.deepEqual(screen.written.slice(3), ["\r\u001b[K"]);
+  assert.deepEqual(screen.written.slice(3), [ERASE]);
+});
+
+test("a terminal that has no size gets a whole line", () => {
+  const screen = new FakeScreen(true, 0);
+  setUp(screen).progress.update(items(5, 10));
+  assert.deepEqual(screen.written, [`${ERASE}embedding [##########..........]   50%  5 / 10`]);
 });
 
 test("elsewhere a plain line comes every five seconds, and none for what is quick", () => {

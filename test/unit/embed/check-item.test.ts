@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { inspect } from "node:util";
 import { checkItem } from "../../../src/embed/check-item.ts";
 import type { EmbedItem } from "../../../src/embed/types.ts";
 import { InputError } from "../../../src/errors.ts";
@@ -77,7 +78,7 @@ const REJECTIONS: readonly [unknown, RegExp][] = [
   [{ text: "a", rationale: 1 }, /^rationale is no text$/],
   [{ text: "a", rationale: "x".repeat(500_001) }, /^rationale has 500001 characters, limit 500000$/],
   [{ images: "a.png" }, /^images is a list of at most 64 paths or buffers$/],
-  [{ images: new Array(65).fill("a.png") }, /^images is a list of at most 64/],
+  [{ images: Array.from({ length: 65 }, () => "a.png") }, /^images is a list of at most 64/],
   [{ images: ["a.png", 5] }, /^images\[1\] is a path, a data: URL or bytes, got 5$/],
   [{ images: [Promise.resolve("a.png")] }, /^images\[0\] is a path, a data: URL or bytes, got a Promise$/],
   [{ text: "a", rationale: "r", reason: false }, /^a rationale is given and reason is false/],
@@ -102,7 +103,7 @@ const REJECTIONS: readonly [unknown, RegExp][] = [
 ];
 
 for (const [item, message] of REJECTIONS)
-  test(`refused: ${String(JSON.stringify(item)).slice(0, 80)} as ${message.source.slice(0, 60)}`, () => {
+  test(`refused: ${inspect(item, { breakLength: Infinity }).slice(0, 80)} as ${message.source.slice(0, 60)}`, () => {
     assert.throws(
       () => check(item),
       (error) => error instanceof InputError && message.test(error.message),

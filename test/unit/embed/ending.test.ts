@@ -38,7 +38,7 @@ test("without <emb>, rationales end with the turn and the default closing prompt
   const tokenizer = tokenizerWithout(t, "<emb>");
   const ending = endingOf(tokenizer, generation, undefined);
   assert.equal(ending.mode, "training-free");
-  assert.deepEqual([...ending.stopIds].sort(), [END_OF_TEXT, IM_END]);
+  assert.deepEqual(ending.stopIds, new Set([IM_END, END_OF_TEXT]));
   assert.equal(tokenizer.decode(ending.closingIds), DEFAULT_CLOSING_PROMPT);
 });
 
@@ -57,12 +57,14 @@ test("without any token that ends a turn there is no training-free mode", (t) =>
   );
 });
 
+function refused(text: string, message: RegExp): void {
+  assert.throws(
+    () => endingOf(withEmb, generation, text),
+    (error) => error instanceof InputError && message.test(error.message),
+  );
+}
+
 test("a closing prompt that is empty or holds an image is refused", () => {
-  const refused = (text: string, message: RegExp): void =>
-    assert.throws(
-      () => endingOf(withEmb, generation, text),
-      (error) => error instanceof InputError && message.test(error.message),
-    );
   refused("", /^closingPrompt is empty/);
   refused("<|vision_start|><|image_pad|><|vision_end|>", /^closingPrompt holds <\|image_pad\|>/);
 });

@@ -62,7 +62,15 @@ test("a prompt without images counts up on all axes", () => {
 
 test("two images stand on grids, and text goes on after the longer side of each", () => {
   // Patches 4 x 6 and 6 x 2, merged by 2: grids of 2 x 3 and 3 x 1 tokens.
-  const ids = [TEXT, TEXT, ...new Array<number>(6).fill(IMAGE), TEXT, ...new Array<number>(3).fill(IMAGE), TEXT, TEXT];
+  const ids = [
+    TEXT,
+    TEXT,
+    ...Array.from({ length: 6 }, () => IMAGE),
+    TEXT,
+    ...Array.from({ length: 3 }, () => IMAGE),
+    TEXT,
+    TEXT,
+  ];
   const { axes, delta } = ropePositions(
     ids,
     IMAGE,

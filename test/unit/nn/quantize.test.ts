@@ -80,7 +80,11 @@ for (const bits of [4, 8] as const) {
     const quantized = quantizeBlocks(weight, 3, 40, bits, 32);
     const codes = codesOf(quantized.values, bits);
     for (let row = 0; row < 3; row++)
-      assert.deepEqual(codes.slice(row * 64 + 40, row * 64 + 64), new Array(24).fill(0), `row ${row}`);
+      assert.deepEqual(
+        codes.slice(row * 64 + 40, row * 64 + 64),
+        Array.from({ length: 24 }, () => 0),
+        `row ${row}`,
+      );
     // What a row holds does not depend on the padding of the one before it.
     const alone = quantizeBlocks(weight.slice(80), 1, 40, bits, 32);
     assert.deepEqual(alone.values, quantized.values.slice(2 * 8 * bits, 3 * 8 * bits));
@@ -96,7 +100,10 @@ for (const bits of [4, 8] as const) {
     weight.fill(0.5, 32);
     const quantized = quantizeBlocks(weight, 1, 64, bits, 32);
     assert.equal(quantized.scales[0], 0);
-    assert.deepEqual(codesOf(quantized.values, bits).slice(0, 32), new Array(32).fill(0));
+    assert.deepEqual(
+      codesOf(quantized.values, bits).slice(0, 32),
+      Array.from({ length: 32 }, () => 0),
+    );
     assertClose(restored(quantized, { rows: 1, columns: 64, bits, block: 32 }), weight, { rtol: 1e-6, atol: 0 });
   });
 }

@@ -11,7 +11,7 @@ function next(options: Partial<SamplingOptions>, promptIds: readonly number[], l
 /** Shares of `count` draws from one stream; the logits are the same each time. */
 function shares(options: Partial<SamplingOptions>, logits: readonly number[], count: number): number[] {
   const sampler = new Sampler({ ...GREEDY, ...options }, []);
-  const counts = new Array<number>(logits.length).fill(0);
+  const counts = Array.from({ length: logits.length }, () => 0);
   for (let i = 0; i < count; i++) counts[sampler.next(Float32Array.from(logits))]! += 1;
   return counts.map((drawn) => drawn / count);
 }
