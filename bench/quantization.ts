@@ -75,11 +75,11 @@ async function compare(folder: string): Promise<void> {
 async function traces(folder: string, formats: PartFormats): Promise<Trace[]> {
   await using model = await openModel({ folder, adapter: undefined, formats, threads: 2, cacheDir }, () => {});
   const made: Trace[] = [];
-  for (const one of cases) made.push(await trace(model, one));
+  for (const one of cases) made.push(await traceOf(model, one));
   return made;
 }
 
-async function trace(model: OpenModel, { text, images, min_pixels, max_pixels }: FixtureCase): Promise<Trace> {
+async function traceOf(model: OpenModel, { text, images, min_pixels, max_pixels }: FixtureCase): Promise<Trace> {
   const paths = images.map((image) => join(FIXTURES, image));
   const item = checkItem({ text, images: paths, minPixels: min_pixels, maxPixels: max_pixels }, 1);
   const { prompt, images: prepared } = await prepareItem(

@@ -51,7 +51,7 @@ export class Checkpoint {
     if (isAdapter(folder) && !hasWeights(folder)) {
       const base = baseModelOf(folder);
       throw new CheckpointError(
-        `${folder}: a PEFT adapter, not a model. Open its base${base === undefined ? "" : ` (${quoted(base)})`} with it: Checkpoint.open(baseFolder, { adapter: ${quoted(folder)} }).`,
+        `${folder}: a PEFT adapter, not a model. Load its base model${base === undefined ? "" : ` (${quoted(base)})`} and give this folder as its adapter (--adapter on the command line).`,
       );
     }
     const weights = openWeights(folder);

@@ -7,7 +7,7 @@ import { skipAnswered, type Answered } from "./answered.ts";
 import type { CommandContext } from "./command.ts";
 import type { EmbedPlan, ItemLines } from "./embed-plan.ts";
 import { EXIT, StatusError } from "./exit-status.ts";
-import { inOrder } from "./in-order.ts";
+import { inOrder } from "../embed/in-order.ts";
 import { isSameFile, openInput, type Input } from "./input.ts";
 import { parseItemLine, type ItemDefaults, type ParsedLine } from "./item-line.ts";
 import { isBlank, readLines } from "./lines.ts";

@@ -6,6 +6,7 @@ import { defaultCacheDir } from "../runtime/compile-cache.ts";
 import { Gate } from "../runtime/gate.ts";
 import { checkItem, type CheckedItem } from "./check-item.ts";
 import { PART_FORMATS } from "./formats.ts";
+import { inOrder } from "./in-order.ts";
 import { unpackError, type FromWorker, type ToWorker, type WorkerRequest } from "./protocol.ts";
 import type { EmbedItem, EmbedOutcome, EmbedResult, LoadOptions, ModelInfo } from "./types.ts";
 
@@ -71,8 +72,9 @@ export class Embedder implements AsyncDisposable {
       onProgress: ({ file, receivedBytes, totalBytes }) =>
         onProgress?.({ stage: "download", file, doneBytes: receivedBytes, totalBytes }),
     });
+    const adapter = options.adapter && (await resolveModel(options.adapter, signal ? { signal } : {}));
     signal?.throwIfAborted();
-    const { adapter, closingPrompt, cacheDir = defaultCacheDir() } = options;
+    const { closingPrompt, cacheDir = defaultCacheDir() } = options;
     const request: WorkerRequest = {
       folder,
       adapter,
@@ -106,43 +108,24 @@ export class Embedder implements AsyncDisposable {
     items: Iterable<EmbedItem> | AsyncIterable<EmbedItem>,
     { signal }: CallOptions = {},
   ): AsyncGenerator<EmbedOutcome, void, void> {
-    const ahead: { id: number; outcome: Promise<EmbedOutcome> }[] = [];
-    signal?.throwIfAborted();
-    const source = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
-    let wake: (() => void) | undefined;
-    const abort = (): void => {
-      this.#abort(ahead.map(({ id }) => id));
-      wake?.();
-    };
-    signal?.addEventListener("abort", abort);
+    const open = new Set<number>();
     let index = 0;
-    let more = true;
-    let pull: Promise<{ next: IteratorResult<EmbedItem> }> | undefined;
-    try {
-      while (more || ahead.length > 0) {
-        if (more && ahead.length < BATCHES_AHEAD * this.#batch) pull ??= pullFrom(source);
-        // Whichever comes first: a source that takes its time must not hold back results that are there.
-        const waits: Promise<{ next: IteratorResult<EmbedItem> } | EmbedOutcome | void>[] = [
-          new Promise<void>((resolve) => (wake = resolve)),
-        ];
-        if (pull !== undefined) waits.push(pull);
-        if (ahead[0] !== undefined) waits.push(ahead[0].outcome);
-        const event = await Promise.race(waits);
-        signal?.throwIfAborted();
-        if (event === undefined) continue;
-        if ("next" in event) {
-          pull = undefined;
-          if (event.next.done === true) more = false;
-          else ahead.push(this.#submit(event.next.value, index++));
-        } else {
-          ahead.shift();
-          yield event;
-        }
+    const submit = async (item: EmbedItem): Promise<EmbedOutcome> => {
+      const place = index++;
+      const id = this.#nextId++;
+      open.add(id);
+      try {
+        return { index: place, result: await this.#send(id, item) };
+      } catch (error) {
+        return { index: place, error: error instanceof Error ? error : new RuntimeError(String(error)) };
+      } finally {
+        open.delete(id);
       }
+    };
+    try {
+      yield* inOrder(items, submit, BATCHES_AHEAD * this.#batch, signal);
     } finally {
-      signal?.removeEventListener("abort", abort);
-      abort();
-      if (more) await close(source, pull !== undefined);
+      this.#abort([...open]);
     }
   }
 
@@ -151,15 +134,6 @@ export class Embedder implements AsyncDisposable {
     if (this.#ended === undefined) this.#post({ type: "close" });
     this.#end(new RuntimeError("the Embedder is closed"));
     await this.#exited;
-  }
-
-  #submit(item: EmbedItem, index: number): { id: number; outcome: Promise<EmbedOutcome> } {
-    const id = this.#nextId++;
-    const outcome = this.#send(id, item).then(
-      (result) => ({ index, result }),
-      (error: unknown) => ({ index, error: error instanceof Error ? error : new RuntimeError(String(error)) }),
-    );
-    return { id, outcome };
   }
 
   async #send(id: number, item: EmbedItem): Promise<EmbedResult> {
@@ -251,20 +225,6 @@ function shutAtExit(worker: Worker, gate: Gate): void {
 
 function shutGates(): void {
   for (const gate of gates) gate.shutNow();
-}
-
-type Source = Iterator<EmbedItem> | AsyncIterator<EmbedItem>;
-
-async function pullFrom(source: Source): Promise<{ next: IteratorResult<EmbedItem> }> {
-  return { next: await source.next() };
-}
-
-/** Tells a source that no more is wanted. One that is still busy closes in its own time, and nobody waits for it. */
-async function close(source: Source, busy: boolean): Promise<void> {
-  const closed = Promise.resolve(source.return?.());
-  if (!busy) await closed;
-  // The reader has gone, so that there is nobody to hear of what a late source throws.
-  else closed.catch(() => undefined);
 }
 
 /** Says which item of several an error is about, keeping its class. */

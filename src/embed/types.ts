@@ -96,7 +96,7 @@ export type LoadProgress =
 export interface LoadOptions {
   /** @default "int8" */
   readonly weights?: WeightFormat | undefined;
-  /** Folder of a PEFT LoRA adapter, merged at load. */
+  /** A PEFT LoRA adapter, merged at load: a folder, or a name on the hub. */
   readonly adapter?: string | undefined;
   /** Items decoded together. @default 16 */
   readonly batch?: number | undefined;

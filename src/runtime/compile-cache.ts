@@ -41,7 +41,8 @@ export interface CompileOptions {
 /** `$RGE_CACHE`, else `$XDG_CACHE_HOME/rge`, else `~/.cache/rge`. */
 export function defaultCacheDir(): string {
   const { RGE_CACHE: own, XDG_CACHE_HOME: xdg } = process.env;
-  return own ?? join(xdg ?? join(homedir(), ".cache"), "rge");
+  // An empty variable counts as none.
+  return own || join(xdg || join(homedir(), ".cache"), "rge");
 }
 
 /**

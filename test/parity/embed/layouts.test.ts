@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { Checkpoint } from "../../../src/checkpoint/checkpoint.ts";
 import { writeSafetensors } from "../../../src/checkpoint/safetensors-write.ts";
 import type { EmbedResult } from "../../../src/index.ts";
+import { assertClose } from "../../support/assert-close.ts";
 import {
   casesOf,
   checkpointOf,
@@ -109,7 +110,8 @@ for (const family of ["qwen2_5_vl", "qwen2_vl"] as const)
       const results = await embedCases(folder, family);
       for (const [item, { embedding, rationaleIds }] of results.entries()) {
         assert.deepEqual(rationaleIds, expected[item]!.rationaleIds, name);
-        assert.deepEqual(embedding, expected[item]!.embedding, name);
+        // Which items share a run depends on when they arrive, and the run's size moves the last bits.
+        assertClose(embedding, expected[item]!.embedding, { rtol: 0, atol: 1e-6 }, name);
       }
     }
   });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { inOrder } from "../../../src/cli/in-order.ts";
+import { inOrder } from "../../../src/embed/in-order.ts";
 
 async function* countTo(count: number, seen: number[] = []): AsyncGenerator<number> {
   for (let value = 0; value < count; value++) {
