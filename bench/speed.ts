@@ -27,7 +27,7 @@ const VISION_WEIGHTS = 32 * (4 * 1280 * 1280 + 3 * 1280 * 3420);
 const HEAD_WEIGHTS = 151_936 * 2048;
 /** Bytes of weights that one step reads: values and scales of the decoder and of the output layer (blocks of 8 bits). */
 const STEP_BYTES: Readonly<Record<WeightFormat, number>> = {
-  float32: 4 * (DECODER_WEIGHTS + HEAD_WEIGHTS),
+  fp32: 4 * (DECODER_WEIGHTS + HEAD_WEIGHTS),
   int8: DECODER_WEIGHTS + (1 + 4 / 32) * HEAD_WEIGHTS,
   int4: (0.5 + 4 / 32) * DECODER_WEIGHTS + (1 + 4 / 32) * HEAD_WEIGHTS,
 };
@@ -114,7 +114,7 @@ function report(weights: WeightFormat, measured: readonly Measured[]): void {
         : ` | transformers ${(batch / theirs).toFixed(4)} items/s (${theirs.toFixed(1)} s), ratio ${(theirs / seconds).toFixed(2)}`;
     console.log(`  ${name.padEnd(28)} ${(batch / seconds).toFixed(4)} items/s (${seconds.toFixed(1)} s)${ratio}`);
     const { visionMs, prefillMs, decodeMs } = first.timings;
-    const gemm = weights === "float32" ? limits.float32Gflops : limits.int8Gflops;
+    const gemm = weights === "fp32" ? limits.float32Gflops : limits.int8Gflops;
     const prefillShare = (2 * batch * first.promptTokens * DECODER_WEIGHTS) / (prefillMs * 1e6) / gemm;
     const visionShare = (2 * batch * 1024 * VISION_WEIGHTS) / (visionMs * 1e6) / gemm;
     let line = `    vision ${(visionMs / batch).toFixed(0)} ms an item, ${percent(visionShare)} of GEMM; prefill ${(prefillMs / batch).toFixed(0)} ms, ${percent(prefillShare)}`;

@@ -37,13 +37,8 @@ const REASON_OPTIONS = ["max-new-tokens", "on-budget", "temperature", "top-p", "
 const ONE_ITEM_OPTIONS = ["text", "image", "instruction"] as const;
 const LINES_OPTIONS = ["output", "resume", "force", "fail-fast"] as const;
 
-/** The words of `--weights`; int8 and int4 are the library's, fp32 is what people say. */
-const WEIGHTS: Readonly<Record<string, WeightFormat>> = {
-  fp32: "float32",
-  float32: "float32",
-  int8: "int8",
-  int4: "int4",
-};
+/** The words of `--weights`. */
+const WEIGHTS: readonly WeightFormat[] = ["fp32", "int8", "int4"];
 
 /** @throws {UsageError} options that are missing, out of range, or that contradict each other */
 export function embedPlan(args: Arguments): EmbedPlan {
@@ -54,13 +49,13 @@ export function embedPlan(args: Arguments): EmbedPlan {
     throw new UsageError(`embed takes no words beside its options, got "${args.positionals[0]}". Quote texts.`);
   const closingPrompt = args.text("closing-prompt");
   if (closingPrompt === "") throw new UsageError("--closing-prompt is empty: there would be no token to pool");
-  const weights = args.choice("weights", Object.keys(WEIGHTS));
+  const weights = args.choice("weights", WEIGHTS);
   const defaults = itemDefaults(args);
   return {
     model,
     adapter: args.text("adapter"),
     load: {
-      weights: weights === undefined ? undefined : WEIGHTS[weights],
+      weights,
       batch: args.whole("batch", 1),
       threads: args.whole("threads", 1),
       closingPrompt,

@@ -67,7 +67,7 @@ export function readModelFacts(folder: string): ModelFacts {
     specialTokens: { emb, image: config.imageTokenId, eos: eosTokenIds },
     generation,
     weightBytes: {
-      float32: weightBytes(model, "float32"),
+      fp32: weightBytes(model, "fp32"),
       int8: weightBytes(model, "int8"),
       int4: weightBytes(model, "int4"),
     },

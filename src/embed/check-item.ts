@@ -23,7 +23,7 @@ export interface CheckedItem {
 }
 
 /** How a rationale is written, defaults filled in. */
-export interface CheckedReason extends SamplingOptions {
+interface CheckedReason extends SamplingOptions {
   readonly maxNewTokens: number;
   readonly onBudget: "pool-last" | "force-emb";
 }

@@ -77,7 +77,7 @@ export class Engine {
       try {
         await this.#start(admitted);
       } catch (error) {
-        for (const job of admitted) job.reject(error);
+        this.#drop(admitted, error);
       }
       try {
         if (this.#writers.length > 0) await this.#step();
@@ -88,6 +88,13 @@ export class Engine {
     }
     this.#cache = undefined;
     this.#running = false;
+  }
+
+  /** Rejects jobs that failed together; those that had begun to write leave the batch. */
+  #drop(jobs: readonly Job[], error: unknown): void {
+    for (let row = this.#writers.length - 1; row >= 0; row--)
+      if (jobs.some(({ resolve }) => resolve === this.#writers[row]!.resolve)) this.#leave(row);
+    for (const job of jobs) job.reject(error);
   }
 
   #dropAborted(): void {

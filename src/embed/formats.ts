@@ -18,7 +18,7 @@ export interface PartFormats {
  * which run at two to four times the speed of any other format; single tokens want few bytes.
  */
 export const PART_FORMATS: Readonly<Record<WeightFormat, PartFormats>> = {
-  float32: { vision: "float32", prefill: "float32", decode: "float32", head: "float32" },
+  fp32: { vision: "float32", prefill: "float32", decode: "float32", head: "float32" },
   int8: { vision: "rows8", prefill: "rows8", decode: "rows8", head: "blocks8" },
   int4: { vision: "rows8", prefill: "rows8", decode: "blocks4", head: "blocks8" },
 };

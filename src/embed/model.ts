@@ -11,6 +11,7 @@ import { buildHead, buildTextDecoder, EMBEDDING_LAYER, familyOf, type VisionTowe
 import { Weights, type LinearFormat } from "../nn/weights.ts";
 import { compileGraph } from "../runtime/compile-cache.ts";
 import { Gate } from "../runtime/gate.ts";
+import { int8Overflows } from "../runtime/int8-overflow.ts";
 import { Session } from "../runtime/session.ts";
 import { EmbeddingRows } from "./embedding-rows.ts";
 import type { PartFormats } from "./formats.ts";
@@ -61,11 +62,12 @@ export async function openModel(
   const checkpoint = stack.use(Checkpoint.open(folder, adapter === undefined ? {} : { adapter }));
   checkTensors(checkpoint, config);
   const gate = new Gate(gateMemory);
+  const wideInt8 = Object.values(formats).includes("rows8") && (await int8Overflows(gate));
   const open = async (graph: Graph): Promise<Session> => {
     const report = (doneBytes: number, totalBytes: number): void =>
       onProgress({ stage: "compile", graph: graph.name, doneBytes, totalBytes });
     const path = compileGraph(graph, { cacheDir, weightsHash: checkpoint.hash, onProgress: report });
-    return stack.use(await Session.open(path, `${folder}: ${graph.name}`, { threads, gate }));
+    return stack.use(await Session.open(path, `${folder}: ${graph.name}`, { threads, gate, wideInt8 }));
   };
   const vision = await open(visionGraph(checkpoint, tower, formats.vision));
   const prefill = await open(decoderGraph(checkpoint, config, tower, formats.prefill));
@@ -120,14 +122,30 @@ function headGraph(source: Checkpoint, config: ModelConfig, format: LinearFormat
     graph,
     Weights.of(graph, source, () => format),
     config.text,
-    config.tieWordEmbeddings,
+    isTied(source, config),
   );
   return graph;
 }
 
+/**
+ * Whether the output layer is the embedding table. A file that says so and still carries an output layer of its own is
+ * taken at its tensors where the two differ, as transformers does.
+ */
+function isTied(checkpoint: Checkpoint, { tieWordEmbeddings }: ModelConfig): boolean {
+  const [table, head] = [`${EMBEDDING_LAYER}.weight`, "lm_head.weight"];
+  if (!tieWordEmbeddings || !checkpoint.has(head)) return tieWordEmbeddings;
+  return (
+    checkpoint.dtype(table) === checkpoint.dtype(head) &&
+    Buffer.compare(checkpoint.readBytes(table), checkpoint.readBytes(head)) === 0
+  );
+}
+
 function checkTensors(checkpoint: Checkpoint, config: ModelConfig): void {
   const { vocab, hidden } = config.text;
-  const names = [EMBEDDING_LAYER, ...(config.tieWordEmbeddings ? [] : ["lm_head"])].map((layer) => `${layer}.weight`);
+  const names = [
+    EMBEDDING_LAYER,
+    ...(config.tieWordEmbeddings && !checkpoint.has("lm_head.weight") ? [] : ["lm_head"]),
+  ].map((layer) => `${layer}.weight`);
   for (const name of names) {
     const shape = checkpoint.shape(name);
     if (shape[0] !== vocab || shape[1] !== hidden)

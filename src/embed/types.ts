@@ -4,7 +4,7 @@ import type { ImageSource } from "../input/image-source.ts";
 export type { ImageSource } from "../input/image-source.ts";
 
 /** How weights are held: as they are, in eight bits, or in four where that is faster. */
-export type WeightFormat = "float32" | "int8" | "int4";
+export type WeightFormat = "fp32" | "int8" | "int4";
 
 /** How a rationale is written. */
 export interface ReasonOptions {

@@ -59,14 +59,25 @@ function draw(logits: Float32Array, temperature: number, topP: number, uniform: 
   const top = logits[greatest(logits)]!;
   const weights = Float64Array.from(logits, (logit) => Math.exp((logit - top) / temperature));
   const total = weights.reduce((sum, weight) => sum + weight, 0);
-  const order = Array.from(weights.keys()).sort((a, b) => weights[b]! - weights[a]! || a - b);
-  let kept = 0;
-  let mass = 0;
-  while (kept < order.length && (kept === 0 || mass < topP * total)) mass += weights[order[kept++]!]!;
-  let rest = uniform * mass;
-  for (let i = 0; i < kept; i++) {
-    rest -= weights[order[i]!]!;
-    if (rest < 0) return order[i]!;
+  const ids = topP === 1 ? weights.keys() : nucleus(weights, total, topP);
+  const kept = [...ids];
+  let rest = uniform * kept.reduce((sum, id) => sum + weights[id]!, 0);
+  for (const id of kept) {
+    rest -= weights[id]!;
+    if (rest < 0) return id;
   }
-  return order[kept - 1]!;
+  return kept.at(-1)!;
+}
+
+/** The fewest tokens, likeliest first, whose weights reach `topP` of `total`; never none. */
+function nucleus(weights: Float64Array, total: number, topP: number): number[] {
+  // Tokens below this cannot make up the rest even all together, so only the others need sorting.
+  const floor = ((1 - topP) * total) / weights.length;
+  const candidates: number[] = [];
+  for (let id = 0; id < weights.length; id++) if (weights[id]! >= floor) candidates.push(id);
+  candidates.sort((a, b) => weights[b]! - weights[a]! || a - b);
+  let mass = 0;
+  let count = 0;
+  while (count < candidates.length && (count === 0 || mass < topP * total)) mass += weights[candidates[count++]!]!;
+  return candidates.slice(0, count);
 }

@@ -12,7 +12,7 @@ async function run(cacheDir: string, code: string): Promise<{ exitCode: number |
     import { setTimeout as delay } from "node:timers/promises";
     import { Embedder } from ${JSON.stringify(INDEX)};
     const load = (options) => Embedder.load(${JSON.stringify(checkpointOf("qwen2_5_vl"))}, {
-      weights: "float32", threads: 1, cacheDir: ${JSON.stringify(cacheDir)}, ...options });
+      weights: "fp32", threads: 1, cacheDir: ${JSON.stringify(cacheDir)}, ...options });
     const LONG = { text: "cat 1", reason: { maxNewTokens: 3900, repetitionPenalty: 1 } };
   `;
   const child = spawn(process.execPath, ["--input-type=module", "-e", prelude + code]);

@@ -109,5 +109,5 @@ export function testCacheDir(): string {
 
 /** An Embedder in float32 on one thread, unless told otherwise, with this process's cache. */
 export async function loadEmbedder(model: string, options: LoadOptions = {}): Promise<Embedder> {
-  return await Embedder.load(model, { weights: "float32", threads: 1, cacheDir: testCacheDir(), ...options });
+  return await Embedder.load(model, { weights: "fp32", threads: 1, cacheDir: testCacheDir(), ...options });
 }

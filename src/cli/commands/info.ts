@@ -72,9 +72,9 @@ export function describeFacts(facts: ModelFacts): string {
     ["generation", `repetition_penalty ${generation.repetitionPenalty}; not used by default: ${sampling}`],
     ["", ""],
     ["weights", "in memory   on disk, beside the files"],
-    ...(["float32", "int8", "int4"] as const).map((name): [string, string] => {
+    ...(["fp32", "int8", "int4"] as const).map((name): [string, string] => {
       const size = formatBytes(facts.weightBytes[name].total);
-      return [name === "float32" ? "fp32" : name, `${size.padEnd(11)} ${size}`];
+      return [name, `${size.padEnd(11)} ${size}`];
     }),
     [
       "and",

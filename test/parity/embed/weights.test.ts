@@ -22,7 +22,7 @@ const RATIONALE = "The image shows a cat and a dog.";
  * `read` for what is read at once (direct embeddings, rationales that are given), `written` for the path of one token
  * at a time, for the very tokens that were written. Measured worst: 0.9991 and 0.9982 in int8, 0.9991 and 0.9963 in int4.
  */
-const FLOORS: Readonly<Record<Exclude<WeightFormat, "float32">, { read: number; written: number }>> = {
+const FLOORS: Readonly<Record<Exclude<WeightFormat, "fp32">, { read: number; written: number }>> = {
   int8: { read: 0.998, written: 0.997 },
   int4: { read: 0.998, written: 0.995 },
 };

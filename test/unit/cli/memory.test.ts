@@ -83,7 +83,7 @@ function assertAbout(actual: number, expected: number): void {
 }
 
 test("float32 takes four bytes per weight, and embedding rows are not held", () => {
-  const { vision, decoder, head, total } = weightBytes(model(), "float32");
+  const { vision, decoder, head, total } = weightBytes(model(), "fp32");
   assertAbout(
     decoder,
     decoderBytes((rows, columns) => rows * columns * 4),
