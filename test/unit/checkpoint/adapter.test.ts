@@ -172,7 +172,7 @@ describe("refusals", () => {
     const folder = adapterFolder(t, { base_model_name_or_path: "/models/base" }, [loraA, loraB]);
     assert.throws(
       () => Checkpoint.open(folder),
-      checkpointError("a PEFT adapter, not a model", '"/models/base"', `{ adapter: ${JSON.stringify(folder)} }`),
+      checkpointError("a PEFT adapter, not a model", '"/models/base"', "give this folder as its adapter"),
     );
     assert.equal(baseModelOf(folder), "/models/base");
     assert.equal(baseModelOf(fixture("qwen2_5_vl", "lora")), undefined);

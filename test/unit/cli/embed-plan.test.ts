@@ -31,10 +31,10 @@ test("each option of loading arrives where the library looks for it", () => {
   assert.equal(adapter, "lora");
 });
 
-test("weights are fp32 to people and float32 to the library", () => {
+test("weights are fp32, int8 or int4", () => {
   assert.equal(one("--weights", "fp32").load.weights, "fp32");
   assert.equal(one("--weights", "int8").load.weights, "int8");
-  refuses(/--weights is one of fp32, float32, int8, int4/, () => one("--weights", "fp16"));
+  refuses(/--weights is one of fp32, int8, int4/, () => one("--weights", "fp16"));
 });
 
 test("each option of items becomes a default", () => {
