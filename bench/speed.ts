@@ -69,10 +69,10 @@ console.log(
   `limits: reading ${limits.readGbPerS.toFixed(1)} GB/s, GEMM ${limits.float32Gflops.toFixed(0)} GFLOP/s float32, ${limits.int8Gflops.toFixed(0)} int8`,
 );
 const reference = values.python === undefined ? undefined : measureTransformers(values.python);
-for (const weights of values.weights.split(",") as WeightFormat[]) report(weights, await measureOurs(weights));
+for (const weights of values.weights.split(",") as WeightFormat[]) await measureOurs(weights);
 
-async function measureOurs(weights: WeightFormat): Promise<Measured[]> {
-  const measured: Measured[] = [];
+async function measureOurs(weights: WeightFormat): Promise<void> {
+  console.log(`\n${weights}`);
   for (const { name, batch, newTokens } of cases) {
     await using rge = await Embedder.load(folder, { weights, batch, threads, cacheDir: join(values.folder, "cache") });
     const item = (i: number): EmbedItem => ({
@@ -86,9 +86,8 @@ async function measureOurs(weights: WeightFormat): Promise<Measured[]> {
     await rge.embed([{ ...item(0), reason: newTokens === 0 ? false : { maxNewTokens: 2 } }]);
     const start = performance.now();
     const results = await rge.embed(Array.from({ length: batch }, (_, i) => item(i)));
-    measured.push({ name, batch, newTokens, seconds: (performance.now() - start) / 1000, first: results[0]! });
+    report(weights, { name, batch, newTokens, seconds: (performance.now() - start) / 1000, first: results[0]! });
   }
-  return measured;
 }
 
 function measureTransformers(python: string): Map<string, number> {
@@ -104,28 +103,25 @@ function measureTransformers(python: string): Map<string, number> {
   return new Map(lines.map((line) => [String(line["name"]), Number(line["seconds"])]));
 }
 
-function report(weights: WeightFormat, measured: readonly Measured[]): void {
-  console.log(`\n${weights}`);
-  for (const { name, batch, newTokens, seconds, first } of measured) {
-    const theirs = reference?.get(name);
-    const ratio =
-      theirs === undefined
-        ? ""
-        : ` | transformers ${(batch / theirs).toFixed(4)} items/s (${theirs.toFixed(1)} s), ratio ${(theirs / seconds).toFixed(2)}`;
-    console.log(`  ${name.padEnd(28)} ${(batch / seconds).toFixed(4)} items/s (${seconds.toFixed(1)} s)${ratio}`);
-    const { visionMs, prefillMs, decodeMs } = first.timings;
-    const gemm = weights === "fp32" ? limits.float32Gflops : limits.int8Gflops;
-    const prefillShare = (2 * batch * first.promptTokens * DECODER_WEIGHTS) / (prefillMs * 1e6) / gemm;
-    const visionShare = (2 * batch * 1024 * VISION_WEIGHTS) / (visionMs * 1e6) / gemm;
-    let line = `    vision ${(visionMs / batch).toFixed(0)} ms an item, ${percent(visionShare)} of GEMM; prefill ${(prefillMs / batch).toFixed(0)} ms, ${percent(prefillShare)}`;
-    if (newTokens > 0) {
-      const step = decodeMs / newTokens;
-      const bandwidth = STEP_BYTES[weights] / (step * 1e6) / limits.readGbPerS;
-      const products = (2 * batch * (DECODER_WEIGHTS + HEAD_WEIGHTS)) / (step * 1e6);
-      line += `; step ${step.toFixed(1)} ms, ${percent(bandwidth)} of bandwidth, ${percent(products / gemm)} of GEMM`;
-    }
-    console.log(line);
+function report(weights: WeightFormat, { name, batch, newTokens, seconds, first }: Measured): void {
+  const theirs = reference?.get(name);
+  const ratio =
+    theirs === undefined
+      ? ""
+      : ` | transformers ${(batch / theirs).toFixed(4)} items/s (${theirs.toFixed(1)} s), ratio ${(theirs / seconds).toFixed(2)}`;
+  console.log(`  ${name.padEnd(28)} ${(batch / seconds).toFixed(4)} items/s (${seconds.toFixed(1)} s)${ratio}`);
+  const { visionMs, prefillMs, decodeMs } = first.timings;
+  const gemm = weights === "fp32" ? limits.float32Gflops : limits.int8Gflops;
+  const prefillShare = (2 * batch * first.promptTokens * DECODER_WEIGHTS) / (prefillMs * 1e6) / gemm;
+  const visionShare = (2 * batch * 1024 * VISION_WEIGHTS) / (visionMs * 1e6) / gemm;
+  let line = `    vision ${(visionMs / batch).toFixed(0)} ms an item, ${percent(visionShare)} of GEMM; prefill ${(prefillMs / batch).toFixed(0)} ms, ${percent(prefillShare)}`;
+  if (newTokens > 0) {
+    const step = decodeMs / newTokens;
+    const bandwidth = STEP_BYTES[weights] / (step * 1e6) / limits.readGbPerS;
+    const products = (2 * batch * (DECODER_WEIGHTS + HEAD_WEIGHTS)) / (step * 1e6);
+    line += `; step ${step.toFixed(1)} ms, ${percent(bandwidth)} of bandwidth, ${percent(products / gemm)} of GEMM`;
   }
+  console.log(line);
 }
 
 function percent(share: number): string {

@@ -116,8 +116,8 @@ describe("info", () => {
     };
     assert.equal(facts.hidden, 64);
     assert.deepEqual(facts.specialTokens, { emb: 526, image: 524, eos: [520, 518] });
-    const { float32, int8, int4 } = facts.weightBytes;
-    assert.ok(int8!.total < float32!.total / 2);
+    const { fp32, int8, int4 } = facts.weightBytes;
+    assert.ok(int8!.total < fp32!.total / 2);
     assert.ok(int4!.decoder > int8!.decoder && int4!.decoder < 2 * int8!.decoder);
   });
 });

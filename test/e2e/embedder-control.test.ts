@@ -271,7 +271,7 @@ test("a checkpoint that cannot be loaded rejects with the class of what is wrong
 
 test("options of load that make no sense are refused by name", async () => {
   const wrong: [object, RegExp][] = [
-    [{ weights: "int2" }, /^weights is one of float32, int8, int4, got "int2"$/],
+    [{ weights: "int2" }, /^weights is one of fp32, int8, int4, got "int2"$/],
     [{ batch: 0 }, /^batch is a whole number from 1 to 256, got 0$/],
     [{ batch: 257 }, /^batch is .* got 257$/],
     [{ threads: 0.5 }, /^threads is a whole number above 0, got 0.5$/],

@@ -46,7 +46,7 @@ for (const weights of ["int8", "int4"] as const)
         cases.map((one) => ({ ...contentOf(one), role: "query" as const, rationale: RATIONALE })),
       );
       const written = await embedder.embed(
-        cases.map((one) => ({ ...contentOf(one), reason: { maxNewTokens: 24, temperature: 2, seed: 3 } })),
+        cases.map((one) => ({ ...contentOf(one), reason: { maxNewTokens: 24, temperature: 4, seed: 8 } })),
       );
       const cosinesTo = async (results: typeof direct, idsOf: (i: number) => readonly number[]): Promise<number[]> => {
         const cosines: number[] = [];
