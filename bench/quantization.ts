@@ -7,7 +7,7 @@
  * `prompt` is the state of the last prompt token, as a target's embedding is; `written` the state read out after 31 given
  * tokens fed one by one, as a query's is; `same id` the share of steps where the likeliest token is float32's.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -17,6 +17,8 @@ import type { PartFormats } from "../src/embed/formats.ts";
 import { openModel, type OpenModel } from "../src/embed/model.ts";
 import { prepareItem } from "../src/embed/prepare.ts";
 import { seededRandom } from "../src/random.ts";
+import { casesOf, type FixtureCase } from "../test/support/fixtures.ts";
+import { cosine } from "../test/support/assert-close.ts";
 import { randomCheckpoint } from "./random-checkpoint.ts";
 
 const FIXTURES = join(import.meta.dirname, "../test/fixtures");
@@ -43,16 +45,9 @@ interface Trace {
   readonly ids: readonly number[];
 }
 
-interface FixtureCase {
-  readonly text: string;
-  readonly images: readonly string[];
-  readonly min_pixels: number;
-  readonly max_pixels: number;
-}
-
 const { values } = parseArgs({ options: { folder: { type: "string", default: join(tmpdir(), "rge-bench") } } });
 const cacheDir = join(values.folder, "cache");
-const cases = (JSON.parse(readFileSync(join(FIXTURES, "cases.json"), "utf8")) as { cases: FixtureCase[] }).cases;
+const cases = casesOf("qwen2_5_vl");
 const few = randomCheckpoint(join(values.folder, "few"), { layers: 4, depth: 4, seed: 1 });
 for (const folder of ["qwen2_5_vl", "qwen2_vl", "qwen3_vl"]
   .map((family) => join(FIXTURES, family, "checkpoint"))
@@ -103,16 +98,6 @@ async function traceOf(model: OpenModel, { text, images, min_pixels, max_pixels 
   const ending = { row: 0, tokens: [STEPS], position: cache.lengthOf(0) + prompt.positions.delta };
   const [written] = await model.language.readOut(cache, [ending]);
   return { prompt: read!.hidden, written: written!, ids };
-}
-
-function cosine(a: Float32Array, b: Float32Array): number {
-  let [dot, aa, bb] = [0, 0, 0];
-  for (let i = 0; i < a.length; i++) {
-    dot += a[i]! * b[i]!;
-    aa += a[i]! ** 2;
-    bb += b[i]! ** 2;
-  }
-  return dot / Math.sqrt(aa * bb);
 }
 
 function mean(numbers: readonly number[]): number {

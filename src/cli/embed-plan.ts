@@ -1,5 +1,6 @@
 /** From the options of `rge embed` to what is to be done, checked before anything is loaded. */
-import type { EmbedItem, LoadOptions, WeightFormat } from "../embed/types.ts";
+import { WEIGHT_FORMATS } from "../embed/formats.ts";
+import type { EmbedItem, LoadOptions } from "../embed/types.ts";
 import { UsageError } from "../errors.ts";
 import type { Arguments } from "./arguments.ts";
 import type { ItemDefaults } from "./item-line.ts";
@@ -37,9 +38,6 @@ const REASON_OPTIONS = ["max-new-tokens", "on-budget", "temperature", "top-p", "
 const ONE_ITEM_OPTIONS = ["text", "image", "instruction"] as const;
 const LINES_OPTIONS = ["output", "resume", "force", "fail-fast"] as const;
 
-/** The words of `--weights`. */
-const WEIGHTS: readonly WeightFormat[] = ["fp32", "int8", "int4"];
-
 /** @throws {UsageError} options that are missing, out of range, or that contradict each other */
 export function embedPlan(args: Arguments): EmbedPlan {
   const model = args.text("model");
@@ -49,7 +47,7 @@ export function embedPlan(args: Arguments): EmbedPlan {
     throw new UsageError(`embed takes no words beside its options, got "${args.positionals[0]}". Quote texts.`);
   const closingPrompt = args.text("closing-prompt");
   if (closingPrompt === "") throw new UsageError("--closing-prompt is empty: there would be no token to pool");
-  const weights = args.choice("weights", WEIGHTS);
+  const weights = args.choice("weights", WEIGHT_FORMATS);
   const defaults = itemDefaults(args);
   return {
     model,

@@ -5,7 +5,7 @@ import { InputError, RuntimeError } from "../errors.ts";
 import { defaultCacheDir } from "../runtime/compile-cache.ts";
 import { Gate } from "../runtime/gate.ts";
 import { checkItem, type CheckedItem } from "./check-item.ts";
-import { PART_FORMATS } from "./formats.ts";
+import { PART_FORMATS, WEIGHT_FORMATS } from "./formats.ts";
 import { inOrder } from "./in-order.ts";
 import { unpackError, type FromWorker, type ToWorker, type WorkerRequest } from "./protocol.ts";
 import type { EmbedItem, EmbedOutcome, EmbedResult, LoadOptions, ModelInfo } from "./types.ts";
@@ -61,7 +61,7 @@ export class Embedder implements AsyncDisposable {
   static async load(model: string, options: LoadOptions = {}): Promise<Embedder> {
     const { weights = "int8", batch = 16, threads = availableParallelism(), onProgress, onNotice, signal } = options;
     if (!(weights in PART_FORMATS))
-      throw new InputError(`weights is one of ${Object.keys(PART_FORMATS).join(", ")}, got ${JSON.stringify(weights)}`);
+      throw new InputError(`weights is one of ${WEIGHT_FORMATS.join(", ")}, got ${JSON.stringify(weights)}`);
     if (!Number.isInteger(batch) || batch < 1 || batch > MAX_BATCH)
       throw new InputError(`batch is a whole number from 1 to ${MAX_BATCH}, got ${batch}`);
     if (!Number.isInteger(threads) || threads < 1)

@@ -3,6 +3,7 @@
  * take its place. What an item gets does not depend on its neighbours.
  */
 import { setImmediate } from "node:timers/promises";
+import { joinFloats } from "../host-tensor.ts";
 import { Sampler } from "../runtime/sampler.ts";
 import type { KvCache } from "../runtime/kv-cache.ts";
 import type { CheckedItem } from "./check-item.ts";
@@ -166,25 +167,17 @@ export class Engine {
       return { ...job, sampler, written: [], ending: undefined, startedMs } satisfies Writer;
     });
     this.#writers.push(...joined);
-    await this.#sample(
-      joined,
-      writing.map((i) => read[i]!.hidden),
-    );
+    await this.#sample(joined, joinFloats(writing.map((i) => read[i]!.hidden)));
   }
 
   /** Takes out the writers that have ended, and feeds the others their last token to choose another. */
   async #step(): Promise<void> {
     await this.#readOut();
     if (this.#writers.length === 0) return;
-    const writers = [...this.#writers];
+    const writers = this.#writers;
     const positions = writers.map((writer, row) => this.#positionAfter(writer, row));
     const tokens = writers.map(({ written }) => written.at(-1)!);
-    const hidden = await this.#model.language.step(this.#cache!, tokens, positions);
-    const width = this.#model.config.text.hidden;
-    await this.#sample(
-      writers,
-      writers.map((_, row) => hidden.subarray(row * width, (row + 1) * width)),
-    );
+    await this.#sample(writers, await this.#model.language.step(this.#cache!, tokens, positions));
   }
 
   async #readOut(): Promise<void> {
@@ -210,12 +203,8 @@ export class Engine {
     return this.#cache!.lengthOf(row) + prepared.prompt.positions.delta;
   }
 
-  /** Chooses the next token of each writer from its hidden state. */
-  async #sample(writers: readonly Writer[], states: readonly Float32Array[]): Promise<void> {
-    if (writers.length === 0) return;
-    const width = this.#model.config.text.hidden;
-    const hidden = new Float32Array(writers.length * width);
-    states.forEach((state, i) => hidden.set(state, i * width));
+  /** Chooses the next token of each writer from its hidden state: `[writers, hidden]`. */
+  async #sample(writers: readonly Writer[], hidden: Float32Array): Promise<void> {
     const logits = await this.#model.language.logits(hidden);
     const vocab = logits.length / writers.length;
     writers.forEach((writer, i) =>
@@ -262,9 +251,9 @@ function rejectAborted(job: Job): void {
   job.reject(job.signal.reason);
 }
 
-/** Tokens an item may come to hold: prompt, rationale, and a few for what is put after it. */
+/** Tokens an item may come to hold in the cache; what ends it is read beside the cache. */
 function roomFor({ prepared, item }: ReadyJob): number {
-  return prepared.prompt.ids.length + item.reason!.maxNewTokens + 1;
+  return prepared.prompt.ids.length + item.reason!.maxNewTokens;
 }
 
 /** A copy at L2 length 1, summed in double precision. */

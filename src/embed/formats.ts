@@ -22,3 +22,6 @@ export const PART_FORMATS: Readonly<Record<WeightFormat, PartFormats>> = {
   int8: { vision: "rows8", prefill: "rows8", decode: "rows8", head: "blocks8" },
   int4: { vision: "rows8", prefill: "rows8", decode: "blocks4", head: "blocks8" },
 };
+
+/** Every choice of weights, for those who list them. */
+export const WEIGHT_FORMATS: readonly WeightFormat[] = Object.keys(PART_FORMATS) as WeightFormat[];

@@ -1,5 +1,5 @@
 import type { PreparedImage } from "../input/image-processor.ts";
-import { floats } from "../host-tensor.ts";
+import { floats, joinFloats } from "../host-tensor.ts";
 import type { VisionTower } from "../models/index.ts";
 import type { Session } from "../runtime/session.ts";
 
@@ -43,7 +43,7 @@ export class VisionEncoder {
 
   async #run(images: readonly PreparedImage[]): Promise<ImageFeatures[]> {
     const columns = images[0]!.patches.length / (images[0]!.grid[1] * images[0]!.grid[2]);
-    const joined = join(images.map(({ patches }) => patches));
+    const joined = joinFloats(images.map(({ patches }) => patches));
     const deepstackNames = Array.from({ length: this.#tower.deepstackCount }, (_, i) => `deepstack.${i}`);
     const outputs = await this.#session.run(
       {
@@ -60,15 +60,4 @@ export class VisionEncoder {
       deepstack: deepstackNames.map((name) => part(name, i)),
     }));
   }
-}
-
-function join(arrays: readonly Float32Array[]): Float32Array {
-  if (arrays.length === 1) return arrays[0]!;
-  const joined = new Float32Array(arrays.reduce((sum, array) => sum + array.length, 0));
-  let at = 0;
-  for (const array of arrays) {
-    joined.set(array, at);
-    at += array.length;
-  }
-  return joined;
 }

@@ -1,10 +1,8 @@
 import type { ModelConfig } from "../checkpoint/config.ts";
 import type { Graph, Tensor } from "../graph/index.ts";
 import type { Feeds } from "../host-tensor.ts";
+import type { Grid } from "../input/patches.ts";
 import type { Weights } from "../nn/weights.ts";
-
-/** Patches of one image: `[time, height, width]`. */
-export type Grid = readonly [number, number, number];
 
 /** What a vision tower yields: tokens for the decoder's input and, for Qwen3-VL, for its first layers. */
 export interface VisionOutputs {

@@ -1,5 +1,5 @@
 import { InputError } from "../errors.ts";
-import type { Grid } from "./family.ts";
+import type { Grid } from "../input/patches.ts";
 
 /** Positions of a prompt's tokens on the three axes of multimodal RoPE. */
 export interface Positions {

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { add, gelu, rmsNorm, type Graph, type Tensor } from "../graph/index.ts";
+import type { Grid } from "../input/patches.ts";
 import type { Weights } from "../nn/weights.ts";
-import type { Grid, ModelFamily, VisionOutputs, VisionTower } from "./family.ts";
+import type { ModelFamily, VisionOutputs, VisionTower } from "./family.ts";
 import { swiglu } from "./text-decoder.ts";
 import {
   angleFeeds,

@@ -2,8 +2,9 @@ import { z } from "zod";
 import { CheckpointError } from "../errors.ts";
 import { add, gather, gelu, layerNorm, mul, reduceSum, type Graph, type Tensor } from "../graph/index.ts";
 import { floats, indices, type Feeds } from "../host-tensor.ts";
+import type { Grid } from "../input/patches.ts";
 import type { Weights } from "../nn/weights.ts";
-import type { Grid, ModelFamily, VisionOutputs, VisionTower } from "./family.ts";
+import type { ModelFamily, VisionOutputs, VisionTower } from "./family.ts";
 import {
   angleFeeds,
   frameSegments,

@@ -27,7 +27,7 @@ interface DecoderInputs {
 
 /**
  * The decoder that all three families share: grouped-query attention with multimodal RoPE, SwiGLU, RMS norms; biases
- * and per-head q/k norms where the checkpoint has them. One graph serves prefill (past of length 0) and decoding.
+ * and per-head q/k norms where the checkpoint has them. One graph serves prefill (a past of one masked slot) and decoding.
  *
  * Inputs: `embeds [batch, seq, hidden]`, `cos`, `sin` `[batch*seq, headDim/2]`, `new_bias [seq, seq]`,
  * `past_bias [batch, 1, 1, 1, past]`, `past_key.i`, `past_value.i` `[batch, kvHeads, past, headDim]`,

@@ -4,7 +4,7 @@ import { gemm, reshape, rotaryEmbedding, split, type Graph, type Tensor } from "
 import { floats, type Feeds } from "../host-tensor.ts";
 import { segmentAttention, type Segments } from "../nn/attention.ts";
 import type { Weights } from "../nn/weights.ts";
-import type { Grid } from "./family.ts";
+import type { Grid } from "../input/patches.ts";
 import { anglesOf, inverseFrequencies } from "./rope.ts";
 
 /** Base of the vision towers' rotary frequencies in all three families. */

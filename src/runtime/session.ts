@@ -77,11 +77,6 @@ export class Session implements AsyncDisposable {
     }
   }
 
-  /** Names of the graph's inputs, for callers that feed only what is there. */
-  get inputNames(): readonly string[] {
-    return this.#session.inputNames;
-  }
-
   /**
    * Runs the graph and copies out the outputs named.
    * @throws {RuntimeError} when ORT fails, naming the graph

@@ -1,40 +1,31 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { readSafetensors } from "../support/read-safetensors.ts";
-import { CHECKPOINT, cosine, parseLines, runCli, temporaryFolder, type CliResult } from "../unit/cli/run-cli.ts";
+import { CHECKPOINT, parseLines, runCli, temporaryFolder, type CliResult } from "../support/run-cli.ts";
+import { cosine } from "../support/assert-close.ts";
+import { casesOf, referenceOf, type FixtureCase } from "../support/fixtures.ts";
 
 const FIXTURES = fileURLToPath(new URL("../fixtures", import.meta.url));
 const LORA = join(FIXTURES, "qwen2_5_vl", "lora");
-const expected = readSafetensors(join(FIXTURES, "qwen2_5_vl", "cases.safetensors"));
 const cache = temporaryFolder();
 
-interface Case {
-  readonly name: string;
-  readonly text: string;
-  readonly images: readonly string[];
-  readonly min_pixels: number;
-  readonly max_pixels: number;
-  readonly max_new_tokens: number;
-  readonly rationale_ids: readonly number[];
-  readonly stopped_on_emb: boolean;
-  readonly input_ids: readonly number[];
-}
+const cases = casesOf("qwen2_5_vl");
 
-const { cases } = JSON.parse(readFileSync(join(FIXTURES, "qwen2_5_vl", "cases.json"), "utf8")) as { cases: Case[] };
-
-function caseNamed(name: string): Case {
+function caseNamed(name: string): FixtureCase {
   return cases.find((it) => it.name === name) ?? assert.fail(`no case ${name}`);
 }
 
+const expected = referenceOf("qwen2_5_vl");
+
 function reference(name: string, kind: "reasoned_embedding" | "direct_embedding"): ArrayLike<number> {
-  return expected.get(`${name}/${kind}`)!.data as Float32Array;
+  return expected(name, kind).data as Float32Array;
 }
 
 /** The options of a fixture's case, but for its budget. */
-function optionsFor({ text, images, min_pixels: min, max_pixels: max }: Case): string[] {
+function optionsFor({ text, images, min_pixels: min, max_pixels: max }: FixtureCase): string[] {
   const paths = images.flatMap((image) => ["--image", join(FIXTURES, image)]);
   return ["--text", text, ...paths, "--min-pixels", String(min), "--max-pixels", String(max)];
 }

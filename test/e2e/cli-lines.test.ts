@@ -8,15 +8,8 @@ import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { readSafetensors } from "../support/read-safetensors.ts";
-import {
-  CHECKPOINT,
-  cosine,
-  parseLines,
-  runCli,
-  startCli,
-  temporaryFolder,
-  type CliResult,
-} from "../unit/cli/run-cli.ts";
+import { CHECKPOINT, parseLines, runCli, startCli, temporaryFolder, type CliResult } from "../support/run-cli.ts";
+import { cosine } from "../support/assert-close.ts";
 
 const FIXTURES = fileURLToPath(new URL("../fixtures", import.meta.url));
 const expected = readSafetensors(join(FIXTURES, "qwen2_5_vl", "cases.safetensors"));

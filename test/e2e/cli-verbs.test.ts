@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { HubServer } from "../support/hub-server.ts";
-import { CHECKPOINT, runCli, temporaryFolder } from "../unit/cli/run-cli.ts";
+import { CHECKPOINT, runCli, temporaryFolder } from "../support/run-cli.ts";
 
 const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 const MANIFEST = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {

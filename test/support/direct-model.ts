@@ -8,7 +8,7 @@ import { ChatTemplate } from "../../src/input/chat-template.ts";
 import { ImageProcessor, type PreparedImage } from "../../src/input/image-processor.ts";
 import { buildPrompt } from "../../src/input/prompt.ts";
 import { Tokenizer } from "../../src/input/tokenizer.ts";
-import type { Grid } from "../../src/models/family.ts";
+import type { Grid } from "../../src/input/patches.ts";
 import {
   anglesOf,
   buildHead,

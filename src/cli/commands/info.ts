@@ -1,4 +1,5 @@
 /** `rge info`: what a model is and what it takes. */
+import { WEIGHT_FORMATS } from "../../embed/formats.ts";
 import { UsageError } from "../../errors.ts";
 import type { Arguments } from "../arguments.ts";
 import type { Command, CommandContext } from "../command.ts";
@@ -72,7 +73,7 @@ export function describeFacts(facts: ModelFacts): string {
     ["generation", `repetition_penalty ${generation.repetitionPenalty}; not used by default: ${sampling}`],
     ["", ""],
     ["weights", "in memory   on disk, beside the files"],
-    ...(["fp32", "int8", "int4"] as const).map((name): [string, string] => {
+    ...WEIGHT_FORMATS.map((name): [string, string] => {
       const size = formatBytes(facts.weightBytes[name].total);
       return [name, `${size.padEnd(11)} ${size}`];
     }),

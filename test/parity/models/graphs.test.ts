@@ -1,7 +1,7 @@
 /** The graphs of every family against transformers' own numbers, without the Embedder around them. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Grid } from "../../../src/models/family.ts";
+import type { Grid } from "../../../src/input/patches.ts";
 import { assertClose } from "../../support/assert-close.ts";
 import { DirectModel, joined } from "../../support/direct-model.ts";
 import { casesOf, checkpointOf, FAMILIES, pixelValuesOf, referenceOf } from "../../support/fixtures.ts";

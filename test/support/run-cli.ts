@@ -7,11 +7,12 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { after } from "node:test";
 import { fileURLToPath } from "node:url";
+import { checkpointOf } from "./fixtures.ts";
 
-const MAIN = fileURLToPath(new URL("../../../src/cli/main.ts", import.meta.url));
+const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 
 /** The tiny checkpoint that the fixtures' reference values belong to. */
-export const CHECKPOINT: string = fileURLToPath(new URL("../../fixtures/qwen2_5_vl/checkpoint", import.meta.url));
+export const CHECKPOINT: string = checkpointOf("qwen2_5_vl");
 
 /** A folder that is there until the tests of the file have ended. */
 export function temporaryFolder(): string {
@@ -51,16 +52,4 @@ export function parseLines(jsonl: string): Record<string, unknown>[] {
     .split("\n")
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line) as Record<string, unknown>);
-}
-
-/** Cosine of the angle between two vectors. */
-export function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  if (a.length !== b.length) throw new Error(`lengths differ: ${a.length} and ${b.length}`);
-  let [product, squareA, squareB] = [0, 0, 0];
-  for (let i = 0; i < a.length; i++) {
-    product += a[i]! * b[i]!;
-    squareA += a[i]! ** 2;
-    squareB += b[i]! ** 2;
-  }
-  return product / Math.sqrt(squareA * squareB);
 }
