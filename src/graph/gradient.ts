@@ -87,14 +87,14 @@ function walkBack(
 
 /** dL/d(input) per input of `node`, checked against what the inputs are. */
 function applyRule(
-  { op, inputs, outputs, attrs, scope }: Node,
+  { op, inputs, outputs, attrs, scope, gradient }: Node,
   gradOutputs: readonly (Tensor | undefined)[],
   source: Tensor,
 ): readonly (Tensor | undefined)[] {
   const place = `${op.onnx} (${outputs[0]!.name}${scope === "" ? "" : `, in ${scope}`})`;
-  if (op.gradient === "none")
+  if (gradient === "none")
     throw new ShapeError(`gradients: ${place} stands between ${source.name} and the loss and has no gradient rule`);
-  const results = op.gradient({ inputs, outputs, gradOutputs, attrs });
+  const results = gradient({ inputs, outputs, gradOutputs, attrs });
   inputs.forEach((input, i) => {
     if (input === undefined || (results[i] === undefined && !isFloat(input.dtype))) return;
     if (describe(results[i]) !== describe(input))

@@ -1,12 +1,12 @@
 import { ShapeError } from "../errors.ts";
 import { sizeOf, type DType } from "../dtype.ts";
 import { formatShape, type Shape } from "../shape.ts";
-import { registerOp, type Inferred, type OpRecord } from "./op.ts";
+import { registerOp, type GradientRule, type Inferred, type OpRecord } from "./op.ts";
 import { packNumbers } from "./pack.ts";
 import type { Attributes, Initializer, Node, Tensor } from "./tensor.ts";
 
 /** Gives an output its public name; ORT removes it. Here and not in `ops` because the graph itself needs it. */
-const IDENTITY = registerOp({
+export const IDENTITY: OpRecord = registerOp({
   onnx: "Identity",
   domain: "",
   infer: ([x]) => [x!],
@@ -63,7 +63,7 @@ export class Graph {
   output(name: string, tensor: Tensor): void {
     if (tensor.graph !== this)
       throw new ShapeError(`graph ${this.name}: output ${name} belongs to graph ${tensor.graph.name}`);
-    const copy = this.addNode(IDENTITY, [tensor], {}, [tensor], [this.#claim(name)])[0]!;
+    const copy = this.addNode(IDENTITY, [tensor], {}, [tensor], { names: [this.#claim(name)] })[0]!;
     this.outputs.push(copy);
   }
 
@@ -96,18 +96,22 @@ export class Graph {
     return tensor;
   }
 
-  /** Appends a node. Operators call this through `defineOp`; models do not. */
+  /**
+   * Appends a node. Operators call this through `defineOp`; models do not.
+   * @param options.names of the outputs; @default fresh ones
+   * @param options.gradient stands in for the operator's rule at this node
+   */
   addNode(
     op: OpRecord,
     inputs: readonly (Tensor | undefined)[],
     attrs: Attributes,
     inferred: readonly Inferred[],
-    names?: readonly string[],
+    { names, gradient }: { names?: readonly string[]; gradient?: GradientRule | undefined } = {},
   ): readonly Tensor[] {
     const outputs = inferred.map(({ dtype, shape }, i) =>
       this.#tensor(names?.[i] ?? this.#claim(this.#fresh(op.onnx)), dtype, shape),
     );
-    const node: Node = { op, inputs, attrs, outputs, scope: this.scopePath };
+    const node: Node = { op, inputs, attrs, outputs, scope: this.scopePath, gradient: gradient ?? op.gradient };
     this.nodes.push(node);
     for (const output of outputs) this.#producers.set(output, node);
     return outputs;

@@ -15,7 +15,7 @@ export * from "./ops/linalg.ts";
 export * from "./ops/movement.ts";
 export * from "./ops/normalization.ts";
 export * from "./ops/quantized.ts";
-export * from "./ops/reduction.ts";
+export { expand, reduceMax, reduceSum, reduceToShape } from "./ops/reduction.ts";
 export * from "./ops/rotary.ts";
 export { gradients } from "./gradient.ts";
 export { print } from "./print.ts";

@@ -50,15 +50,26 @@ export function registerOp(record: OpRecord): OpRecord {
   return record;
 }
 
+/** Applies an operator; `gradient` stands in for the record's rule at this one node. */
+export type ApplyOp = (
+  inputs: readonly (Tensor | undefined)[],
+  attrs?: Attributes,
+  gradient?: GradientRule,
+) => readonly Tensor[];
+
 /** Registers an operator; the result applies it. */
-export function defineOp(
-  record: OpRecord,
-): (inputs: readonly (Tensor | undefined)[], attrs?: Attributes) => readonly Tensor[] {
+export function defineOp(record: OpRecord): ApplyOp {
   registerOp(record);
-  return (inputs, attrs = {}) => apply(record, inputs, attrs);
+  return (inputs, attrs = {}, gradient) => apply(record, inputs, attrs, gradient);
 }
 
-function apply(record: OpRecord, inputs: readonly (Tensor | undefined)[], attrs: Attributes): readonly Tensor[] {
+/** Adds a node of `record` to the graph of its inputs. */
+export function apply(
+  record: OpRecord,
+  inputs: readonly (Tensor | undefined)[],
+  attrs: Attributes,
+  gradient?: GradientRule,
+): readonly Tensor[] {
   const first = inputs.find((input) => input !== undefined);
   if (first === undefined) throw new Error(`internal: ${record.onnx} has no input to tell its graph`);
   const stranger = inputs.find((input) => input !== undefined && input.graph !== first.graph);
@@ -67,7 +78,7 @@ function apply(record: OpRecord, inputs: readonly (Tensor | undefined)[], attrs:
       `${record.onnx}: ${stranger.name} and ${first.name} belong to different graphs${scopeNote(first.graph)}`,
     );
   try {
-    return first.graph.addNode(record, inputs, attrs, record.infer(inputs, attrs));
+    return first.graph.addNode(record, inputs, attrs, record.infer(inputs, attrs), { gradient });
   } catch (error) {
     if (!(error instanceof ShapeError)) throw error;
     throw new ShapeError(`${error.message}; inputs: ${inputs.map(describe).join(", ")}${scopeNote(first.graph)}`, {

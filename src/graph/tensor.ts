@@ -1,7 +1,7 @@
 import type { DType } from "../dtype.ts";
 import { formatShape, type Shape } from "../shape.ts";
 import type { Graph } from "./graph.ts";
-import type { OpRecord } from "./op.ts";
+import type { GradientRule, OpRecord } from "./op.ts";
 
 /** A value in a graph: known dtype and shape, no numbers. It belongs to exactly one graph. */
 export interface Tensor {
@@ -33,6 +33,8 @@ export interface Node {
   readonly outputs: readonly Tensor[];
   /** The scope that was open when the node was made, such as `layers.3.self_attn`. */
   readonly scope: string;
+  /** The operator's rule, or the one this node was given instead. */
+  readonly gradient: GradientRule | "none";
 }
 
 /** Constant bytes, given when they are written and not before, so that a large model is never held whole. */

@@ -20,11 +20,36 @@ export interface VisionTower {
   readonly merge: number;
   /** How many early decoder layers take image features. */
   readonly deepstackCount: number;
-  /** Emits the tower into `graph`, declaring its inputs. */
+  /** Emits the tower into `graph`, declaring its inputs: `patches [patches, 3 * temporal * patch * patch]` and those of its feeds. */
   readonly build: (graph: Graph, weights: Weights) => VisionOutputs;
-  /** Feeds beside `patches [patches, 3 * temporal * patch * patch]`, for images of one patch count each. */
+  /** Feeds beside `patches`, for images of one patch count each. */
   readonly feeds: (grids: readonly Grid[]) => Feeds;
+  /** As `build`, in operators that can be differentiated. */
+  readonly buildForTraining: (graph: Graph, weights: Weights) => VisionOutputs;
+  /** Feeds of `buildForTraining` beside `patches`, for images of any sizes. */
+  readonly trainingFeeds: (grids: readonly Grid[]) => Feeds;
 }
+
+/** What a family says of its tower; `towerOf` makes both kinds of graph and feeds of it. */
+export interface TowerParts extends Pick<VisionTower, "patchSize" | "temporalPatchSize" | "merge" | "deepstackCount"> {
+  readonly heads: number;
+  /** Emits the tower; `attention` gives attention inside the segments of a set and declares the inputs for it. */
+  readonly emit: (graph: Graph, weights: Weights, attention: (set: string) => RowAttention) => VisionOutputs;
+  /** Sets of segments by name; `padded` where their lengths differ even for images of one patch count. */
+  readonly segments: Readonly<Record<string, SegmentSet>>;
+  /** Feeds beside `patches` and those of segments. */
+  readonly positionFeeds: (grids: readonly Grid[]) => Feeds;
+}
+
+/** Patches that attend to each other. */
+export interface SegmentSet {
+  readonly padded: boolean;
+  /** The patches of each segment; together they name every patch once. */
+  readonly members: (grids: readonly Grid[]) => number[][];
+}
+
+/** Attention of rows: q, k, v `[rows, heads * headDim]` in, the same out. */
+export type RowAttention = (q: Tensor, k: Tensor, v: Tensor) => Tensor;
 
 /** One Hugging Face `model_type`. */
 export interface ModelFamily {

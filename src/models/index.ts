@@ -8,7 +8,16 @@ import { qwen3Vl } from "./qwen3-vl.ts";
 export type { VisionTower } from "./family.ts";
 export { ropePositions, type Positions } from "./positions.ts";
 export { anglesOf, inverseFrequencies, mropeAxes } from "./rope.ts";
-export { buildHead, buildTextDecoder, EMBEDDING_LAYER } from "./text-decoder.ts";
+export { packedFeeds, packedInputs, type Segment } from "./packed.ts";
+export {
+  buildHead,
+  buildTextDecoder,
+  EMBEDDING_LAYER,
+  finalNorm,
+  headLayer,
+  packedTextDecoder,
+  type PackedRows,
+} from "./text-decoder.ts";
 
 /** The one table model_type -> builder. */
 const FAMILIES: readonly ModelFamily[] = [qwen25Vl, qwen2Vl, qwen3Vl];

@@ -2,15 +2,14 @@ import { z } from "zod";
 import { add, gelu, rmsNorm, type Graph, type Tensor } from "../graph/index.ts";
 import type { Grid } from "../input/patches.ts";
 import type { Weights } from "../nn/weights.ts";
-import type { ModelFamily, VisionOutputs, VisionTower } from "./family.ts";
+import type { ModelFamily, RowAttention, VisionOutputs, VisionTower } from "./family.ts";
 import { swiglu } from "./text-decoder.ts";
 import {
   angleFeeds,
   frameSegments,
   mergeGroups,
   patchEmbedding,
-  segmentFeeds,
-  segmentInputs,
+  towerOf,
   visionAngles,
   visionAttention,
 } from "./vision.ts";
@@ -43,35 +42,36 @@ export const qwen25Vl: ModelFamily = {
 
 function visionTower(config: VisionConfig): VisionTower {
   const { patch_size: patchSize, temporal_patch_size: temporalPatchSize, spatial_merge_size: merge } = config;
-  const headDim = config.hidden_size / config.num_heads;
-  return {
+  const windowSide = config.window_size / patchSize / merge;
+  return towerOf({
     patchSize,
     temporalPatchSize,
     merge,
     deepstackCount: 0,
-    build: (graph, weights) => buildTower(graph, weights.scope("model.visual"), config),
-    feeds: (grids) => ({
-      ...angleFeeds(grids, merge, headDim),
-      ...segmentFeeds("frame", frameSegments(grids), false),
-      ...segmentFeeds("window", windowSegments(grids, merge, config.window_size / patchSize / merge), true),
-    }),
-  };
+    heads: config.num_heads,
+    emit: (graph, weights, attention) => emitTower(graph, weights.scope("model.visual"), attention, config),
+    segments: {
+      frame: { padded: false, members: frameSegments },
+      window: { padded: true, members: (grids) => windowSegments(grids, merge, windowSide) },
+    },
+    positionFeeds: (grids) => angleFeeds(grids, merge, config.hidden_size / config.num_heads),
+  });
 }
 
-function buildTower(graph: Graph, weights: Weights, config: VisionConfig): VisionOutputs {
+function emitTower(
+  graph: Graph,
+  weights: Weights,
+  attention: (set: string) => RowAttention,
+  config: VisionConfig,
+): VisionOutputs {
   const { hidden_size: hidden, num_heads: heads, spatial_merge_size: merge } = config;
   const columns = 3 * config.temporal_patch_size * config.patch_size ** 2;
   let x = patchEmbedding(graph, weights, merge, columns, hidden);
   const angles = visionAngles(graph, merge, hidden / heads);
-  const frames = segmentInputs(graph, "frame", merge, false);
-  const windows = segmentInputs(graph, "window", merge, true);
   for (let layer = 0; layer < config.depth; layer++) {
     const block = weights.scope(`blocks.${layer}`);
-    const segments = config.fullatt_block_indexes.includes(layer) ? frames : windows;
-    x = add(
-      x,
-      visionAttention(rmsNorm(x, block.get("norm1.weight"), EPS), block.scope("attn"), angles, segments, heads),
-    );
+    const attend = attention(config.fullatt_block_indexes.includes(layer) ? "frame" : "window");
+    x = add(x, visionAttention(rmsNorm(x, block.get("norm1.weight"), EPS), block.scope("attn"), angles, attend, heads));
     x = add(x, swiglu(rmsNorm(x, block.get("norm2.weight"), EPS), block.scope("mlp")));
   }
   return { embeds: merger(x, weights.scope("merger"), merge), deepstack: [] };

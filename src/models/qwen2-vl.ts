@@ -1,14 +1,13 @@
 import { z } from "zod";
 import { add, gelu, layerNorm, quickGelu, type Graph, type Tensor } from "../graph/index.ts";
 import type { Weights } from "../nn/weights.ts";
-import type { ModelFamily, VisionOutputs, VisionTower } from "./family.ts";
+import type { ModelFamily, RowAttention, VisionOutputs, VisionTower } from "./family.ts";
 import {
   angleFeeds,
   frameSegments,
   mergeGroups,
   patchEmbedding,
-  segmentFeeds,
-  segmentInputs,
+  towerOf,
   visionAngles,
   visionAttention,
 } from "./vision.ts";
@@ -40,28 +39,26 @@ export const qwen2Vl: ModelFamily = {
 
 function visionTower(config: VisionConfig): VisionTower {
   const merge = config.spatial_merge_size;
-  return {
+  return towerOf({
     patchSize: config.patch_size,
     temporalPatchSize: config.temporal_patch_size,
     merge,
     deepstackCount: 0,
-    build: (graph, weights) => buildTower(graph, weights.scope("model.visual"), config),
-    feeds: (grids) => ({
-      ...angleFeeds(grids, merge, config.embed_dim / config.num_heads),
-      ...segmentFeeds("frame", frameSegments(grids), false),
-    }),
-  };
+    heads: config.num_heads,
+    emit: (graph, weights, attention) => emitTower(graph, weights.scope("model.visual"), attention("frame"), config),
+    segments: { frame: { padded: false, members: frameSegments } },
+    positionFeeds: (grids) => angleFeeds(grids, merge, config.embed_dim / config.num_heads),
+  });
 }
 
-function buildTower(graph: Graph, weights: Weights, config: VisionConfig): VisionOutputs {
+function emitTower(graph: Graph, weights: Weights, attend: RowAttention, config: VisionConfig): VisionOutputs {
   const { embed_dim: hidden, num_heads: heads, spatial_merge_size: merge } = config;
   const columns = 3 * config.temporal_patch_size * config.patch_size ** 2;
   let x = patchEmbedding(graph, weights, merge, columns, hidden);
   const angles = visionAngles(graph, merge, hidden / heads);
-  const frames = segmentInputs(graph, "frame", merge, false);
   for (let layer = 0; layer < config.depth; layer++) {
     const block = weights.scope(`blocks.${layer}`);
-    x = add(x, visionAttention(norm(x, block.scope("norm1")), block.scope("attn"), angles, frames, heads));
+    x = add(x, visionAttention(norm(x, block.scope("norm1")), block.scope("attn"), angles, attend, heads));
     const inner = block.scope("mlp.fc1").linear(norm(x, block.scope("norm2")));
     const activated = config.hidden_act === "gelu" ? gelu(inner, "none") : quickGelu(inner, QUICK_GELU_ALPHA);
     x = add(x, block.scope("mlp.fc2").linear(activated));

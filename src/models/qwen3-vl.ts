@@ -4,7 +4,7 @@ import { add, gather, gelu, layerNorm, mul, reduceSum, type Graph, type Tensor }
 import { floats, indices, type Feeds } from "../host-tensor.ts";
 import type { Grid } from "../input/patches.ts";
 import type { Weights } from "../nn/weights.ts";
-import type { ModelFamily, VisionOutputs, VisionTower } from "./family.ts";
+import type { ModelFamily, RowAttention, VisionOutputs, VisionTower } from "./family.ts";
 import {
   angleFeeds,
   frameSegments,
@@ -12,8 +12,7 @@ import {
   patchCoordinates,
   patchEmbedding,
   patchRows,
-  segmentFeeds,
-  segmentInputs,
+  towerOf,
   visionAngles,
   visionAttention,
 } from "./vision.ts";
@@ -54,21 +53,22 @@ function visionTower(config: VisionConfig): VisionTower {
     throw new CheckpointError(
       `config.json: vision_config.num_position_embeddings is ${config.num_position_embeddings}, expected a square number`,
     );
-  return {
+  return towerOf({
     patchSize: config.patch_size,
     temporalPatchSize: config.temporal_patch_size,
     merge,
     deepstackCount: config.deepstack_visual_indexes.length,
-    build: (graph, weights) => buildTower(graph, weights.scope("model.visual"), config),
-    feeds: (grids) => ({
+    heads: config.num_heads,
+    emit: (graph, weights, attention) => emitTower(graph, weights.scope("model.visual"), attention("frame"), config),
+    segments: { frame: { padded: false, members: frameSegments } },
+    positionFeeds: (grids) => ({
       ...angleFeeds(grids, merge, config.hidden_size / config.num_heads),
-      ...segmentFeeds("frame", frameSegments(grids), false),
-      ...positionFeeds(grids, merge, side),
+      ...tableFeeds(grids, merge, side),
     }),
-  };
+  });
 }
 
-function buildTower(graph: Graph, weights: Weights, config: VisionConfig): VisionOutputs {
+function emitTower(graph: Graph, weights: Weights, attend: RowAttention, config: VisionConfig): VisionOutputs {
   const { hidden_size: hidden, num_heads: heads, spatial_merge_size: merge } = config;
   const columns = 3 * config.temporal_patch_size * config.patch_size ** 2;
   const taps = graph.input("position.taps", "int64", [patchRows(merge), 4]);
@@ -76,11 +76,10 @@ function buildTower(graph: Graph, weights: Weights, config: VisionConfig): Visio
   const positions = reduceSum(mul(gather(weights.get("pos_embed.weight"), taps), shares), [1], false);
   let x = add(patchEmbedding(graph, weights, merge, columns, hidden), positions);
   const angles = visionAngles(graph, merge, hidden / heads);
-  const frames = segmentInputs(graph, "frame", merge, false);
   const deepstack: Tensor[] = [];
   for (let layer = 0; layer < config.depth; layer++) {
     const block = weights.scope(`blocks.${layer}`);
-    x = add(x, visionAttention(norm(x, block.scope("norm1")), block.scope("attn"), angles, frames, heads));
+    x = add(x, visionAttention(norm(x, block.scope("norm1")), block.scope("attn"), angles, attend, heads));
     const inner = block.scope("mlp.linear_fc1").linear(norm(x, block.scope("norm2")));
     x = add(x, block.scope("mlp.linear_fc2").linear(gelu(inner, "tanh")));
     const tap = config.deepstack_visual_indexes.indexOf(layer);
@@ -103,7 +102,7 @@ function norm(x: Tensor, weights: Weights): Tensor {
 }
 
 /** Bilinear taps into the `side * side` table of learned positions, corners aligned: four rows and their shares per patch. */
-function positionFeeds(grids: readonly Grid[], merge: number, side: number): Feeds {
+function tableFeeds(grids: readonly Grid[], merge: number, side: number): Feeds {
   const { rows, columns } = patchCoordinates(grids, merge);
   const taps = new Float64Array(rows.length * 4);
   const shares = new Float32Array(rows.length * 4);

@@ -8,21 +8,26 @@ import {
   reshape,
   rmsNorm,
   rotaryEmbedding,
+  scalar,
   type Graph,
   type Tensor,
 } from "../graph/index.ts";
-import { cachedAttention, type Past } from "../nn/attention.ts";
+import { cachedAttention, packedAttention, type PackedLayout, type Past } from "../nn/attention.ts";
 import type { Weights } from "../nn/weights.ts";
 
 /** Graph inputs of one decoder run; see `decoderInputs` for their shapes. */
-interface DecoderInputs {
+interface DecoderInputs extends Angles {
   readonly embeds: Tensor;
-  readonly cos: Tensor;
-  readonly sin: Tensor;
   readonly newBias: Tensor;
   readonly picked: Tensor;
   readonly pasts: readonly Past[];
   readonly deepstack: readonly Tensor[];
+}
+
+/** By how much queries and keys turn, `[rows, headDim/2]`. */
+interface Angles {
+  readonly cos: Tensor;
+  readonly sin: Tensor;
 }
 
 /**
@@ -41,20 +46,62 @@ export function buildTextDecoder(graph: Graph, weights: Weights, config: TextCon
   const scope = weights.scope("model.language_model");
   let x = reshape(inputs.embeds, [rows, hidden]);
   for (let layer = 0; layer < config.layers; layer++) {
-    const { output, key, value } = decoderLayer(x, scope.scope(`layers.${layer}`), inputs, layer, config);
-    graph.output(`key.${layer}`, key);
-    graph.output(`value.${layer}`, value);
+    const attend: Attend = (q, k, v) => {
+      const { output, key, value } = cachedAttention(q, k, v, inputs.pasts[layer]!, inputs.newBias, config);
+      graph.output(`key.${layer}`, key);
+      graph.output(`value.${layer}`, value);
+      return output;
+    };
+    const output = decoderLayer(x, scope.scope(`layers.${layer}`), inputs, inputs, attend, config);
     const features = inputs.deepstack[layer];
     x = features === undefined ? output : add(output, reshape(features, [rows, hidden]));
   }
-  graph.output("hidden", rmsNorm(gather(x, inputs.picked), scope.get("norm.weight"), config.rmsEps));
+  graph.output("hidden", finalNorm(gather(x, inputs.picked), weights, config));
+}
+
+/** What the decoder reads at once in training: rows of many sequences, packed one after another. */
+export interface PackedRows extends Angles {
+  /** `[rows, hidden]` */
+  readonly embeds: Tensor;
+  readonly layout: PackedLayout;
+  /** one `[rows, hidden]` per early layer that adds it */
+  readonly deepstack: readonly Tensor[];
+}
+
+/**
+ * The same decoder over packed rows, without a cache and in operators that can be differentiated.
+ * @returns states before the final norm, `[rows, hidden]`
+ */
+export function packedTextDecoder(rows: PackedRows, weights: Weights, config: TextConfig): Tensor {
+  const { cos, sin, layout } = rows;
+  const scope = weights.scope("model.language_model");
+  // Queries are scaled by turning them with scaled angles: no pass over them is needed.
+  const scale = scalar(cos, config.headDim ** -0.5);
+  const queryAngles = { cos: mul(cos, scale), sin: mul(sin, scale) };
+  const attend: Attend = (q, k, v) => packedAttention(q, k, v, layout, config);
+  let x = rows.embeds;
+  for (let layer = 0; layer < config.layers; layer++) {
+    x = decoderLayer(x, scope.scope(`layers.${layer}`), queryAngles, rows, attend, config);
+    const features = rows.deepstack[layer];
+    if (features !== undefined) x = add(x, features);
+  }
+  return x;
+}
+
+/** The norm after the last layer, `[rows, hidden]` in and out. */
+export function finalNorm(x: Tensor, weights: Weights, { rmsEps }: TextConfig): Tensor {
+  return rmsNorm(x, weights.scope("model.language_model").get("norm.weight"), rmsEps);
 }
 
 /** The output layer as a graph of its own, shared by every decoder graph: `hidden [picked, hidden]` -> `logits [picked, vocab]`. */
 export function buildHead(graph: Graph, weights: Weights, config: TextConfig, tied: boolean): void {
   const hidden = graph.input("hidden", "float32", ["picked", config.hidden]);
-  // Tied: the rows that embed tokens also score them.
-  graph.output("logits", weights.scope(tied ? EMBEDDING_LAYER : "lm_head").linear(hidden));
+  graph.output("logits", weights.scope(headLayer(tied)).linear(hidden));
+}
+
+/** The layer that scores tokens; tied, the rows that embed tokens also score them. */
+export function headLayer(tied: boolean): string {
+  return tied ? EMBEDDING_LAYER : "lm_head";
 }
 
 /** The layer whose rows are the tokens' embeddings. */
@@ -80,18 +127,27 @@ function decoderInputs(graph: Graph, config: TextConfig, deepstackCount: number)
   return { embeds, cos, sin, newBias, picked, pasts, deepstack };
 }
 
-/** One pre-norm block, `[batch*seq, hidden]` in and out; scopes are the checkpoint's own names. */
-function decoderLayer(x: Tensor, weights: Weights, inputs: DecoderInputs, layer: number, config: TextConfig) {
+/** Attention of one layer: q `[rows, heads * headDim]`, k and v `[rows, kvHeads * headDim]` to the shape of q. */
+type Attend = (q: Tensor, k: Tensor, v: Tensor) => Tensor;
+
+/** One pre-norm block, `[rows, hidden]` in and out; scopes are the checkpoint's own names. */
+function decoderLayer(
+  x: Tensor,
+  weights: Weights,
+  queryAngles: Angles,
+  keyAngles: Angles,
+  attend: Attend,
+  config: TextConfig,
+): Tensor {
   const { heads, kvHeads, rmsEps } = config;
   const normed = rmsNorm(x, weights.get("input_layernorm.weight"), rmsEps);
   const attention = weights.scope("self_attn");
-  const q = rotated(attention, "q", normed, inputs, heads, config);
-  const k = rotated(attention, "k", normed, inputs, kvHeads, config);
+  const q = rotated(attention, "q", normed, queryAngles, heads, config);
+  const k = rotated(attention, "k", normed, keyAngles, kvHeads, config);
   const v = attention.scope("v_proj").linear(normed);
-  const attended = cachedAttention(q, k, v, inputs.pasts[layer]!, inputs.newBias, config);
-  const after = add(x, attention.scope("o_proj").linear(attended.output));
+  const after = add(x, attention.scope("o_proj").linear(attend(q, k, v)));
   const mlpIn = rmsNorm(after, weights.get("post_attention_layernorm.weight"), rmsEps);
-  return { output: add(after, swiglu(mlpIn, weights.scope("mlp"))), key: attended.key, value: attended.value };
+  return add(after, swiglu(mlpIn, weights.scope("mlp")));
 }
 
 /** Projects to queries or keys, normalises each head where the family does (Qwen3), and turns them by their positions. */
@@ -99,7 +155,7 @@ function rotated(
   weights: Weights,
   name: "q" | "k",
   x: Tensor,
-  { cos, sin }: DecoderInputs,
+  { cos, sin }: Angles,
   heads: number,
   { headDim, rmsEps }: TextConfig,
 ): Tensor {

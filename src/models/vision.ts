@@ -1,10 +1,12 @@
 /** What the vision towers of the three families share. */
 import { multiplyDims, type Dim } from "../shape.ts";
-import { gemm, reshape, rotaryEmbedding, split, type Graph, type Tensor } from "../graph/index.ts";
+import { gemm, mul, reshape, rotaryEmbedding, scalar, split, type Graph, type Tensor } from "../graph/index.ts";
 import { floats, type Feeds } from "../host-tensor.ts";
-import { segmentAttention, type Segments } from "../nn/attention.ts";
+import { packedAttention, segmentAttention, type Segments } from "../nn/attention.ts";
 import type { Weights } from "../nn/weights.ts";
 import type { Grid } from "../input/patches.ts";
+import type { RowAttention, TowerParts, VisionTower } from "./family.ts";
+import { packedFeeds, packedInputs } from "./packed.ts";
 import { anglesOf, inverseFrequencies } from "./rope.ts";
 
 /** Base of the vision towers' rotary frequencies in all three families. */
@@ -37,8 +39,63 @@ export function visionAngles(graph: Graph, merge: number, headDim: number): Visi
   return { cos: graph.input("cos", "float32", shape), sin: graph.input("sin", "float32", shape) };
 }
 
+/** A tower with its two kinds of graph: fused attention to run, plain products to train. */
+export function towerOf(parts: TowerParts): VisionTower {
+  const { patchSize, temporalPatchSize, merge, deepstackCount, heads, segments } = parts;
+  const sets = Object.entries(segments);
+  const perHead = { heads, kvHeads: heads };
+  /** Attention over a set, its inputs declared once. */
+  const once = (make: (set: string) => RowAttention): ((set: string) => RowAttention) => {
+    const made = new Map<string, RowAttention>();
+    return (set) => {
+      const known = made.get(set) ?? make(set);
+      made.set(set, known);
+      return known;
+    };
+  };
+  return {
+    patchSize,
+    temporalPatchSize,
+    merge,
+    deepstackCount,
+    build: (graph, weights) =>
+      parts.emit(
+        graph,
+        weights,
+        once((set) => {
+          const inputs = segmentInputs(graph, set, merge, segments[set]!.padded);
+          return (q, k, v) => segmentAttention(q, k, v, inputs, heads);
+        }),
+      ),
+    feeds: (grids) =>
+      Object.assign(
+        { ...parts.positionFeeds(grids) },
+        ...sets.map(([name, { members, padded }]) => segmentFeeds(name, members(grids), padded)),
+      ) as Feeds,
+    buildForTraining: (graph, weights) =>
+      parts.emit(
+        graph,
+        weights,
+        once((set) => {
+          const layout = packedInputs(graph, set, [set], patchRows(merge), "all", perHead);
+          return (q, k, v) => {
+            const headDim = (q.shape[1] as number) / heads;
+            return packedAttention(mul(q, scalar(q, headDim ** -0.5)), k, v, layout, { ...perHead, headDim });
+          };
+        }),
+      ),
+    trainingFeeds: (grids) =>
+      Object.assign(
+        { ...parts.positionFeeds(grids) },
+        ...sets.map(([name, { members }]) =>
+          packedFeeds(name, [{ name, segments: members(grids).map((rows) => ({ rows })) }], "all", perHead),
+        ),
+      ) as Feeds,
+  };
+}
+
 /** Declares `name.slots`, `name.places` and, when padded, `name.lengths`. */
-export function segmentInputs(graph: Graph, name: string, merge: number, padded: boolean): Segments {
+function segmentInputs(graph: Graph, name: string, merge: number, padded: boolean): Segments {
   const count = `${name}_segments`;
   const length = `${name}_length`;
   return {
@@ -53,7 +110,7 @@ export function visionAttention(
   x: Tensor,
   weights: Weights,
   angles: VisionAngles,
-  segments: Segments,
+  attend: RowAttention,
   heads: number,
 ): Tensor {
   const hidden = x.shape[1] as number;
@@ -61,7 +118,7 @@ export function visionAttention(
   const [q, k, v] = split(joint, [hidden, hidden, hidden], 1) as [Tensor, Tensor, Tensor];
   const turn = (rows: Tensor): Tensor =>
     reshape(rotaryEmbedding(reshape(rows, [1, ...rows.shape]), angles.cos, angles.sin, heads), rows.shape);
-  return weights.scope("proj").linear(segmentAttention(turn(q), turn(k), v, segments, heads));
+  return weights.scope("proj").linear(attend(turn(q), turn(k), v));
 }
 
 /** Sees each group of `merge * merge` neighbouring patches as one row: `[patches, hidden]` -> `[tokens, merge^2 * hidden]`. */
@@ -98,7 +155,7 @@ export function angleFeeds(grids: readonly Grid[], merge: number, headDim: numbe
 }
 
 /** Feeds of `segmentInputs`: `segments` lists the patches of each segment; together they name every patch once. */
-export function segmentFeeds(name: string, segments: readonly (readonly number[])[], padded: boolean): Feeds {
+function segmentFeeds(name: string, segments: readonly (readonly number[])[], padded: boolean): Feeds {
   const length = Math.max(...segments.map((segment) => segment.length));
   const slots = new BigInt64Array(segments.length * length);
   const places = new BigInt64Array(segments.reduce((sum, segment) => sum + segment.length, 0));

@@ -1,5 +1,5 @@
 import { ShapeError } from "../errors.ts";
-import { multiplyDims } from "../shape.ts";
+import { multiplyDims, type Dim } from "../shape.ts";
 import {
   add,
   concat,
@@ -7,6 +7,7 @@ import {
   matMul,
   mul,
   multiHeadAttention,
+  rearrange,
   reshape,
   scalar,
   softmax,
@@ -78,6 +79,75 @@ export function cachedAttention(
   const mixed = add(matMul(stacked(pastShares!, pastLength!), past.value), matMul(stacked(newShares!, seq), value));
   const perToken = transpose(reshape(mixed, [batch!, heads, seq, headDim]), [0, 2, 1, 3]);
   return { output: reshape(perToken, [multiplyDims(batch!, seq), heads * headDim]), key, value };
+}
+
+/** Attention inside segments of packed rows; see `packedAttention`. */
+export interface PackedSegments {
+  /** How many segments and the length all are padded to, as extents. */
+  readonly count: Dim;
+  readonly length: Dim;
+  /** int64 `[count, heads, length]`: the row of head rows `[rows*heads]` in each slot; slots past the end name any */
+  readonly slots: Tensor;
+  /** The same for key-value heads. */
+  readonly kvSlots: Tensor;
+  /** float32 `[count, 1, 1 | length, length]`: 0 where a key may be looked at, very negative where not */
+  readonly bias: Tensor;
+  /** float32 `[count, 1, length, 1]`: 1 in slots that hold a row, 0 in the others */
+  readonly filled: Tensor;
+}
+
+/** How the rows of a graph are laid out in segments and taken back. */
+export interface PackedLayout {
+  /** One or more groups of segments, each of a length of its own; together they hold every row once. */
+  readonly groups: readonly PackedSegments[];
+  /** int64 `[rows, heads]`: where each head row stands in the flattened slots of all groups */
+  readonly places: Tensor;
+  /** The same for key-value heads. */
+  readonly kvPlaces: Tensor;
+}
+
+/**
+ * Attention inside segments of rows that are packed without padding, written in plain products that can be
+ * differentiated. Each head of each row is gathered into its slot directly, so that nothing is transposed. Queries must
+ * be scaled already.
+ * @param q `[rows, heads * headDim]`, times `headDim ** -0.5`
+ * @param k, v `[rows, kvHeads * headDim]`
+ * @returns `[rows, heads * headDim]`
+ */
+export function packedAttention(
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  { groups, places, kvPlaces }: PackedLayout,
+  { heads, kvHeads, headDim }: { heads: number; kvHeads: number; headDim: number },
+): Tensor {
+  const rows = q.shape[0]!;
+  const inSlots = (x: Tensor, perRow: number, slots: readonly Tensor[], back: Tensor): readonly Tensor[] => {
+    const sizes = slots.map(({ shape }) => multiplyDims(...shape));
+    const flat = slots.map((tensor, i) => reshape(tensor, [sizes[i]!]));
+    const headRows = reshape(x, [multiplyDims(rows, perRow), headDim]);
+    return split(rearrange(headRows, concat(flat, 0), back), sizes, 0, flat);
+  };
+  const slotsOf = groups.map(({ slots }) => slots);
+  const kvSlotsOf = groups.map(({ kvSlots }) => kvSlots);
+  const queries = inSlots(q, heads, slotsOf, places);
+  const keys = inSlots(k, kvHeads, kvSlotsOf, kvPlaces);
+  const values = inSlots(v, kvHeads, kvSlotsOf, kvPlaces);
+  const mixed = groups.map(({ count, length, bias, filled }, i) => {
+    const stacked = multiplyDims(heads / kvHeads, length);
+    const [query, key, value] = [
+      reshape(queries[i]!, [count, kvHeads, stacked, headDim]),
+      reshape(keys[i]!, [count, kvHeads, length, headDim]),
+      reshape(values[i]!, [count, kvHeads, length, headDim]),
+    ];
+    const scores = add(reshape(matMul(query, swapLast(key)), [count, heads, length, length]), bias);
+    const shares = reshape(softmax(scores), [count, kvHeads, stacked, length]);
+    // Padding is read by nobody; without the product its gradient would be that of a row it repeats.
+    const real = mul(reshape(matMul(shares, value), [count, heads, length, headDim]), filled);
+    return reshape(real, [multiplyDims(count, heads, length), headDim]);
+  });
+  const flatSlots = slotsOf.map((slots) => reshape(slots, [multiplyDims(...slots.shape)]));
+  return reshape(rearrange(concat(mixed, 0), places, concat(flatSlots, 0)), [rows, heads * headDim]);
 }
 
 /** Which rows attend to which: segments of rows, padded to one length. */

@@ -39,11 +39,27 @@ const BLOCK_SIZE = 32;
 /** Keeps a row of zeros from dividing by zero; far below any real activation. */
 const SMALLEST_SCALE = 1e-12;
 
+/** What names and shapes tell: enough for a graph whose weights are fed at every run. */
+export type TensorShapes = Pick<TensorSource, "has" | "shape">;
+
+/** A low-rank change of one linear layer, `W + scaling B A`, whose factors are fed as `LAYER.lora_A.weight` and `..lora_B..`. */
+export interface LoraLayer {
+  readonly rank: number;
+  readonly scaling: number;
+  /** Whether the layer's input is multiplied by a mask fed as `LAYER.lora_dropout [rows, in]`. */
+  readonly dropout: boolean;
+}
+
 /** What the scopes of one graph share. */
 interface Shared {
   readonly graph: Graph;
-  readonly source: TensorSource;
+  readonly source: TensorShapes;
   readonly formatOf: (layer: string) => LinearFormat;
+  /** A float32 tensor of the graph: a constant of the file, or an input. */
+  readonly declare: (name: string, shape: readonly number[]) => Tensor;
+  /** Float32 numbers of a tensor that becomes part of the graph's file. */
+  readonly read: (name: string) => Float32Array;
+  readonly loraOf: (layer: string) => LoraLayer | undefined;
   /** Activations already quantised, so that q, k and v read the same int8 rows. */
   readonly quantized: Map<Tensor, { values: Tensor; scale: Tensor }>;
   readonly tensors: Map<string, Tensor>;
@@ -61,7 +77,46 @@ export class Weights {
 
   /** @param formatOf format per linear layer, asked with the layer's full name such as `model.visual.merger.mlp.0` */
   static of(graph: Graph, source: TensorSource, formatOf: (layer: string) => LinearFormat): Weights {
-    return new Weights({ graph, source, formatOf, quantized: new Map(), tensors: new Map() }, "");
+    const read = (name: string): Float32Array => source.read(name);
+    return new Weights(
+      {
+        graph,
+        source,
+        formatOf,
+        declare: (name, shape) => graph.initializer(name, "float32", shape, () => asBytes(read(name))),
+        read,
+        loraOf: () => undefined,
+        quantized: new Map(),
+        tensors: new Map(),
+      },
+      "",
+    );
+  }
+
+  /**
+   * Weights that are inputs of the graph, named as in the checkpoint, for weights that change between runs.
+   * @param loraOf the low-rank change of a linear layer, where it has one
+   */
+  static asInputs(
+    graph: Graph,
+    source: TensorShapes,
+    loraOf: (layer: string) => LoraLayer | undefined = () => undefined,
+  ): Weights {
+    return new Weights(
+      {
+        graph,
+        source,
+        formatOf: () => "float32",
+        declare: (name, shape) => graph.input(name, "float32", shape),
+        read: (name) => {
+          throw new Error(`internal: ${name} is an input and cannot be quantised`);
+        },
+        loraOf,
+        quantized: new Map(),
+        tensors: new Map(),
+      },
+      "",
+    );
   }
 
   /** Weights whose names start with `name.`. */
@@ -74,13 +129,12 @@ export class Weights {
     return this.#shared.source.has(this.#full(name));
   }
 
-  /** A tensor as a float32 constant, optionally with its shape seen otherwise (a convolution kernel as a matrix). */
+  /** A tensor in float32, optionally with its shape seen otherwise (a convolution kernel as a matrix). */
   get(name: string, shape?: readonly number[]): Tensor {
     const full = this.#full(name);
     const known = this.#shared.tensors.get(full);
     if (known !== undefined) return known;
-    const { graph, source } = this.#shared;
-    const tensor = graph.initializer(full, "float32", shape ?? source.shape(full), () => asBytes(source.read(full)));
+    const tensor = this.#shared.declare(full, shape ?? this.#shared.source.shape(full));
     this.#shared.tensors.set(full, tensor);
     return tensor;
   }
@@ -101,7 +155,7 @@ export class Weights {
     return graph.within(this.#prefix, () => {
       const bias = this.has("bias") ? this.get("bias") : undefined;
       const format = formatOf(this.#prefix);
-      if (format === "float32") return gemm(x, this.get("weight"), { transB: true, bias });
+      if (format === "float32") return this.#withLora(x, gemm(x, this.get("weight"), { transB: true, bias }));
       const product =
         format === "rows8"
           ? this.#rows8(x, rows, columns)
@@ -110,11 +164,24 @@ export class Weights {
     });
   }
 
+  /** `y + scaling (x A^T) B^T`. Hu et al. 2021, arXiv:2106.09685. */
+  #withLora(x: Tensor, y: Tensor): Tensor {
+    const lora = this.#shared.loraOf(this.#prefix);
+    if (lora === undefined) return y;
+    const { graph, declare, source } = this.#shared;
+    const [rows, columns] = source.shape(this.#full("weight")) as [number, number];
+    const a = declare(this.#full("lora_A.weight"), [lora.rank, columns]);
+    const b = declare(this.#full("lora_B.weight"), [rows, lora.rank]);
+    const kept = lora.dropout ? mul(x, graph.input(this.#full("lora_dropout"), "float32", x.shape)) : x;
+    const low = gemm(kept, a, { transB: true });
+    return add(y, gemm(mul(low, scalar(low, lora.scaling)), b, { transB: true }));
+  }
+
   #blocks(x: Tensor, rows: number, columns: number, bits: 4 | 8): Tensor {
-    const { graph, source } = this.#shared;
+    const { graph, read } = this.#shared;
     const name = this.#full("weight");
     const blocks = Math.ceil(columns / BLOCK_SIZE);
-    const made = once(() => quantizeBlocks(source.read(name), rows, columns, bits, BLOCK_SIZE));
+    const made = once(() => quantizeBlocks(read(name), rows, columns, bits, BLOCK_SIZE));
     const values = graph.initializer(
       `${name}.q${bits}`,
       "uint8",
@@ -128,9 +195,9 @@ export class Weights {
   }
 
   #rows8(x: Tensor, rows: number, columns: number): Tensor {
-    const { graph, source } = this.#shared;
+    const { graph, read } = this.#shared;
     const name = this.#full("weight");
-    const made = once(() => quantizeRowsInt8(source.read(name), rows, columns));
+    const made = once(() => quantizeRowsInt8(read(name), rows, columns));
     const values = graph.initializer(`${name}.int8`, "int8", [columns, rows], () => asBytes(made.get().values));
     const scales = graph.initializer(`${name}.int8.scale`, "float32", [rows], () => asBytes(made.take().scales));
     const tokens = this.#quantizedTokens(x);

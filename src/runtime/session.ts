@@ -79,15 +79,25 @@ export class Session implements AsyncDisposable {
 
   /**
    * Runs the graph and copies out the outputs named.
+   * @param into outputs that are written to arrays given, each of the output's exact size. An array may also be a feed,
+   *   where the graph's last use of that input is the node that makes the output, entry by entry.
    * @throws {RuntimeError} when ORT fails, naming the graph
    */
-  async run<Name extends string>(feeds: Feeds, outputs: readonly Name[]): Promise<Record<Name, HostTensor>> {
+  async run<Name extends string>(
+    feeds: Feeds,
+    outputs: readonly Name[],
+    into: Feeds = {},
+  ): Promise<Record<Name, HostTensor>> {
     const { Tensor } = ort();
-    const inputs: Record<string, OrtTensor> = {};
-    for (const [name, { data, shape }] of Object.entries(feeds))
-      inputs[name] = new Tensor(typeOf(data), data, [...shape]);
+    const tensors = (values: Feeds): Record<string, OrtTensor> =>
+      Object.fromEntries(
+        Object.entries(values).map(([name, { data, shape }]) => [name, new Tensor(typeOf(data), data, [...shape])]),
+      );
+    const inputs = tensors(feeds);
+    const fetches: Record<string, OrtTensor | null> = tensors(into);
+    for (const name of outputs) fetches[name] = null;
     try {
-      const results = await this.#gate.pass(() => this.#session.run(inputs, outputs));
+      const results = await this.#gate.pass(() => this.#session.run(inputs, fetches));
       const read: Partial<Record<Name, HostTensor>> = {};
       for (const name of outputs) {
         const tensor = results[name]!;

@@ -1,7 +1,9 @@
 import { ShapeError } from "../../errors.ts";
 import { DTYPE_CODE, isFloat, type DType } from "../../dtype.ts";
 import { broadcastShapes } from "../../shape.ts";
+import { IDENTITY } from "../graph.ts";
 import {
+  apply,
   defineOp,
   floatAttr,
   intAttr,
@@ -12,6 +14,7 @@ import {
   type Inferred,
 } from "../op.ts";
 import type { Attributes, Tensor } from "../tensor.ts";
+import { filledLike } from "./movement.ts";
 import { reduceToShape } from "./reduction.ts";
 
 function inferBinary(what: string) {
@@ -82,6 +85,23 @@ export const div: (a: Tensor, b: Tensor) => Tensor = binary(
 /** `max(a, b)`, broadcasting; keeps scales away from zero in front of quantisation, which takes no gradient. */
 export const max: (a: Tensor, b: Tensor) => Tensor = binary("Max", "none");
 
+/** 1 where `a > b`, else 0, in the dtype of `a`, broadcasting; a step, so no gradient goes through it. */
+export function greater(a: Tensor, b: Tensor): Tensor {
+  return cast(greaterOp([a, b])[0]!, a.dtype);
+}
+
+const greaterOp = defineOp({
+  onnx: "Greater",
+  domain: "",
+  infer: (inputs) => [{ dtype: "bool", shape: inferBinary("greater")(inputs)[0]!.shape }],
+  gradient: "none",
+});
+
+/** `x` as a constant: the same numbers, and no gradient goes through it. */
+export function detach(x: Tensor): Tensor {
+  return apply(IDENTITY, [x], {}, () => [filledLike(x, x.dtype, 0)])[0]!;
+}
+
 /** `-x` */
 export const neg: (x: Tensor) => Tensor = unary("Neg", ({ gradOutputs: [dy] }) => [neg(dy!)]);
 
@@ -116,12 +136,12 @@ const quickGeluOp = defineOp({
   onnx: "QuickGelu",
   domain: "com.microsoft",
   infer: inferFloat("quickGelu"),
-  // y = x s with s = sigmoid(alpha x): dy/dx = s (1 + alpha x (1 - s))
-  gradient: ({ inputs: [x], gradOutputs: [dy], attrs }) => {
-    const scaled = mul(x!, scalar(x!, floatAttr(attrs, "alpha", 1.702)));
-    const s = sigmoid(scaled);
-    const one = scalar(x!, 1);
-    return [mul(dy!, mul(s, add(one, mul(scaled, sub(one, s)))))];
+  // y = x s with s = sigmoid(alpha x): dy/dx = s + alpha (y - y s), the fewest passes over memory
+  gradient: ({ inputs: [x], outputs: [y], gradOutputs: [dy], attrs }) => {
+    const alpha = floatAttr(attrs, "alpha", 1.702);
+    const scaled = (tensor: Tensor): Tensor => (alpha === 1 ? tensor : mul(tensor, scalar(tensor, alpha)));
+    const s = sigmoid(scaled(x!));
+    return [mul(dy!, add(s, scaled(sub(y!, mul(y!, s)))))];
   },
 });
 

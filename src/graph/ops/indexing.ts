@@ -3,7 +3,7 @@ import { formatShape, multiplyDims } from "../../shape.ts";
 import { defineOp, intAttr, required, sameDtype, scopeNote, type Inferred } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
 import { cast } from "./elementwise.ts";
-import { filledLike, reshape } from "./movement.ts";
+import { filledLike, reshape, reshapeLike } from "./movement.ts";
 import { expand } from "./reduction.ts";
 
 const gatherOp = defineOp({
@@ -30,6 +30,24 @@ const gatherOp = defineOp({
 /** Rows of `x` (axis 0) at `indices`: `[rows, ...rest]`, `[...at]` -> `[...at, ...rest]`. */
 export function gather(x: Tensor, indices: Tensor): Tensor {
   return gatherOp([x, indices], { axis: 0 })[0]!;
+}
+
+/**
+ * `gather` by indices that another list of indices undoes, as where rows are laid out in padded slots and taken back:
+ * the way back is a gather too, many times faster than adding rows up.
+ * Entry `i` of `x` gets the gradient of entry `inverse[i]` of the result, so each entry of `x` must be named by exactly
+ * one real index; entries of the result that are padding may name any row and must get no gradient from what follows.
+ * @param x `[rows, ...rest]`
+ * @param indices int64 `[...at]` into the rows of `x`
+ * @param inverse int64 `[...rows]`, as many as `x` has rows: for each, the index into the flattened `[...at]`
+ * @returns `[...at, ...rest]`
+ */
+export function rearrange(x: Tensor, indices: Tensor, inverse: Tensor): Tensor {
+  const rest = x.shape.slice(1);
+  return gatherOp([x, indices], { axis: 0 }, ({ gradOutputs: [dy] }) => {
+    const flat = reshape(dy!, [multiplyDims(...indices.shape), ...rest]);
+    return [reshapeLike(gather(flat, inverse), x.shape, x), undefined];
+  })[0]!;
 }
 
 /**

@@ -129,7 +129,7 @@ const concatOp = defineOp({
   gradient: ({ inputs, gradOutputs: [dy], attrs }) => {
     const axis = normalizeAxis(intAttr(attrs, "axis", 0), dy!.shape.length, "concat");
     const parts = inputs.map((input) => input!);
-    return cut(
+    return split(
       dy!,
       parts.map(({ shape }) => shape[axis]!),
       axis,
@@ -164,13 +164,11 @@ const splitOp = defineOp({
   ],
 });
 
-/** Cuts along `axis` into parts of the given extents; named ones are read from a graph input at run time. */
-export function split(x: Tensor, sizes: readonly Dim[], axis: number): readonly Tensor[] {
-  return cut(x, sizes, axis, []);
-}
-
-/** `split`, with tensors from which extents that no graph input has are read. */
-function cut(x: Tensor, sizes: readonly Dim[], axis: number, near: readonly Tensor[]): readonly Tensor[] {
+/**
+ * Cuts along `axis` into parts of the given extents; named ones are read at run time.
+ * @param near tensors from which extents that no graph input has are read
+ */
+export function split(x: Tensor, sizes: readonly Dim[], axis: number, near: readonly Tensor[] = []): readonly Tensor[] {
   const at = normalizeAxis(axis, x.shape.length, "split");
   if (addDims(...sizes) !== x.shape[at])
     throw new ShapeError(

@@ -3,8 +3,9 @@ import { isFloat } from "../../dtype.ts";
 import { formatShape, normalizeAxis } from "../../shape.ts";
 import { defineOp, floatAttr, intAttr, required, sameDtype, type Inferred } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
-import { add, div, mul, scalar, sqrt, sub } from "./elementwise.ts";
-import { reduceSum, reduceToShape } from "./reduction.ts";
+import { add, div, exp, mul, scalar, sqrt, sub } from "./elementwise.ts";
+import { reshapeLike } from "./movement.ts";
+import { axesOf, keptShape, reducer, reduceSum, reduceToShape } from "./reduction.ts";
 
 const softmaxOp = defineOp({
   onnx: "Softmax",
@@ -26,6 +27,16 @@ const softmaxOp = defineOp({
 export function softmax(x: Tensor): Tensor {
   return softmaxOp([x], { axis: -1 })[0]!;
 }
+
+/** `log(sum(e^x))` over `axes`, without overflow; kept as extents of 1 unless `keepDims` is false. */
+export const reduceLogSumExp: (x: Tensor, axes: readonly number[], keepDims?: boolean) => Tensor = reducer(
+  "ReduceLogSumExp",
+  // d/dx = e^(x - y): the softmax
+  ({ inputs: [x], outputs: [y], gradOutputs: [dy], attrs }) => {
+    const kept = keptShape(x!, axesOf(x!, attrs, "reduceLogSumExp"));
+    return [mul(exp(sub(x!, reshapeLike(y!, kept))), reshapeLike(dy!, kept)), undefined];
+  },
+);
 
 function inferNorm(what: string) {
   return (inputs: readonly (Tensor | undefined)[]): readonly Inferred[] => {

@@ -1,5 +1,5 @@
 import { ShapeError } from "../../errors.ts";
-import { broadcastShapes, formatShape, normalizeAxis, parseShape, type Dim } from "../../shape.ts";
+import { broadcastShapes, formatShape, normalizeAxis, parseShape, type Dim, type Shape } from "../../shape.ts";
 import { defineOp, intAttr, intsAttr, required, type GradientRule, type Inferred } from "../op.ts";
 import type { Attributes, Tensor } from "../tensor.ts";
 import { reshapeLike, shapeOf } from "./movement.ts";
@@ -18,14 +18,21 @@ function inferReduce(what: string) {
   };
 }
 
-function axesOf(x: Tensor, attrs: Attributes, what: string): Set<number> {
+/** The axes of a reduction over `x`, none negative. */
+export function axesOf(x: Tensor, attrs: Attributes, what: string): Set<number> {
   const axes = intsAttr(attrs, "$axes");
   // ONNX reads an empty list as "all axes", NumPy as none.
   if (axes.length === 0) throw new ShapeError(`${what}: no axes given for ${formatShape(x.shape)}`);
   return new Set(axes.map((axis) => normalizeAxis(axis, x.shape.length, what)));
 }
 
-function reducer(
+/** The shape of `x` with extents of 1 at `axes`. */
+export function keptShape(x: Tensor, axes: ReadonlySet<number>): Shape {
+  return x.shape.map((dim, axis) => (axes.has(axis) ? 1 : dim));
+}
+
+/** Registers a reduction; the result applies it. */
+export function reducer(
   onnx: string,
   gradient: GradientRule | "none",
 ): (x: Tensor, axes: readonly number[], keepDims?: boolean) => Tensor {
@@ -39,8 +46,7 @@ function reducer(
 export const reduceSum: (x: Tensor, axes: readonly number[], keepDims?: boolean) => Tensor = reducer(
   "ReduceSum",
   ({ inputs: [x], gradOutputs: [dy], attrs }) => {
-    const axes = axesOf(x!, attrs, "reduceSum");
-    const kept = x!.shape.map((dim, axis) => (axes.has(axis) ? 1 : dim));
+    const kept = keptShape(x!, axesOf(x!, attrs, "reduceSum"));
     return [expand(reshapeLike(dy!, kept), x!), undefined];
   },
 );
