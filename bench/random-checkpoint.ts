@@ -13,21 +13,42 @@ import { writeSafetensors, type TensorToWrite } from "../src/checkpoint/safetens
 import { seededRandom } from "../src/random.ts";
 
 const FIXTURE = join(import.meta.dirname, "../test/fixtures/qwen2_5_vl/checkpoint");
-/** Qwen2.5-VL-3B-Instruct's config.json. */
-const TEXT = { hidden: 2048, intermediate: 11008, heads: 16, kvHeads: 2, headDim: 128, vocab: 151936 };
-const VISION = { hidden: 1280, intermediate: 3420, heads: 16 };
+/** Qwen2.5-VL-3B-Instruct's widths. */
+const WIDTHS_3B: Widths = {
+  text: { hidden: 2048, intermediate: 11008, heads: 16, kvHeads: 2, headDim: 128, vocab: 151936 },
+  vision: { hidden: 1280, intermediate: 3420, heads: 16 },
+};
 /** Random numbers are drawn once and reused from a moving start: drawing four billion would take minutes. */
 const POOL = 1 << 22;
+
+/** Widths of a model's layers. */
+export interface Widths {
+  readonly text: {
+    readonly hidden: number;
+    readonly intermediate: number;
+    readonly heads: number;
+    readonly kvHeads: number;
+    readonly headDim: number;
+    readonly vocab: number;
+  };
+  readonly vision: { readonly hidden: number; readonly intermediate: number; readonly heads: number };
+}
 
 /** Sizes of a random model. */
 export interface RandomSizes {
   readonly layers: number;
   readonly depth: number;
   readonly seed: number;
+  /** @default those of Qwen2.5-VL-3B */
+  readonly widths?: Widths;
 }
 
 /** Writes the folder unless it is there already, and returns it. */
-export function randomCheckpoint(folder: string, { layers, depth, seed }: RandomSizes): string {
+export function randomCheckpoint(
+  folder: string,
+  { layers, depth, seed, widths = WIDTHS_3B }: RandomSizes,
+): string {
+  const { text, vision } = widths;
   if (existsSync(join(folder, "model.safetensors"))) return folder;
   mkdirSync(folder, { recursive: true });
   for (const file of [
@@ -43,30 +64,41 @@ export function randomCheckpoint(folder: string, { layers, depth, seed }: Random
     vision_config: Record<string, unknown>;
   };
   Object.assign(base.text_config, {
-    hidden_size: TEXT.hidden,
-    intermediate_size: TEXT.intermediate,
+    hidden_size: text.hidden,
+    intermediate_size: text.intermediate,
     num_hidden_layers: layers,
-    num_attention_heads: TEXT.heads,
-    num_key_value_heads: TEXT.kvHeads,
-    vocab_size: TEXT.vocab,
+    num_attention_heads: text.heads,
+    num_key_value_heads: text.kvHeads,
+    vocab_size: text.vocab,
     max_position_embeddings: 32768,
     layer_types: Array.from({ length: layers }, () => "full_attention"),
-    rope_parameters: { rope_type: "default", rope_theta: 1e6, mrope_section: [16, 24, 24] },
+    rope_parameters: { rope_type: "default", rope_theta: 1e6, mrope_section: sections(text.headDim) },
   });
   Object.assign(base.vision_config, {
     depth,
-    hidden_size: VISION.hidden,
-    intermediate_size: VISION.intermediate,
-    num_heads: VISION.heads,
-    out_hidden_size: TEXT.hidden,
+    hidden_size: vision.hidden,
+    intermediate_size: vision.intermediate,
+    num_heads: vision.heads,
+    out_hidden_size: text.hidden,
     fullatt_block_indexes: [7, 15, 23, 31].filter((index) => index < depth),
   });
   writeFileSync(join(folder, "config.json"), JSON.stringify({ ...base, dtype: "bfloat16" }, null, 2));
-  writeSafetensors(join(folder, "model.safetensors"), tensors(layers, depth, seed));
+  writeSafetensors(join(folder, "model.safetensors"), tensors(layers, depth, seed, widths));
   return folder;
 }
 
-function* tensors(layers: number, depth: number, seed: number): Generator<TensorToWrite> {
+/** Shares of time, height and width in the rotary frequencies, as in Qwen2.5-VL: 1/4, 3/8, 3/8. */
+function sections(headDim: number): [number, number, number] {
+  const side = (headDim * 3) / 16;
+  return [headDim / 2 - 2 * side, side, side];
+}
+
+function* tensors(
+  layers: number,
+  depth: number,
+  seed: number,
+  { text, vision: visionWidths }: Widths,
+): Generator<TensorToWrite> {
   const pool = normals(seed);
   let start = 0;
   const make = (name: string, shape: number[]): TensorToWrite => {
@@ -83,7 +115,7 @@ function* tensors(layers: number, depth: number, seed: number): Generator<Tensor
     };
     return { name, dtype: "BF16", shape, data };
   };
-  const { hidden, intermediate, heads, kvHeads, headDim, vocab } = TEXT;
+  const { hidden, intermediate, heads, kvHeads, headDim, vocab } = text;
   yield make("model.embed_tokens.weight", [vocab, hidden]);
   for (let i = 0; i < layers; i++) {
     const at = `model.layers.${i}`;
@@ -101,7 +133,7 @@ function* tensors(layers: number, depth: number, seed: number): Generator<Tensor
     yield make(`${at}.mlp.down_proj.weight`, [hidden, intermediate]);
   }
   yield make("model.norm.weight", [hidden]);
-  const vision = VISION.hidden;
+  const vision = visionWidths.hidden;
   yield make("visual.patch_embed.proj.weight", [vision, 3, 2, 14, 14]);
   for (let i = 0; i < depth; i++) {
     const at = `visual.blocks.${i}`;
@@ -109,9 +141,9 @@ function* tensors(layers: number, depth: number, seed: number): Generator<Tensor
     const layersOf: readonly [string, number, number][] = [
       ["attn.qkv", 3 * vision, vision],
       ["attn.proj", vision, vision],
-      ["mlp.gate_proj", VISION.intermediate, vision],
-      ["mlp.up_proj", VISION.intermediate, vision],
-      ["mlp.down_proj", vision, VISION.intermediate],
+      ["mlp.gate_proj", visionWidths.intermediate, vision],
+      ["mlp.up_proj", visionWidths.intermediate, vision],
+      ["mlp.down_proj", vision, visionWidths.intermediate],
     ];
     for (const [name, rows, columns] of layersOf) {
       yield make(`${at}.${name}.weight`, [rows, columns]);

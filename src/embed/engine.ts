@@ -10,12 +10,18 @@ import type { CheckedItem } from "./check-item.ts";
 import type { Ending } from "./ending.ts";
 import type { ReadPrompt } from "./language-model.ts";
 import type { OpenModel } from "./model.ts";
-import { isWriting, prepareItem, type PreparedItem } from "./prepare.ts";
+import { isWriting, type PreparedItem } from "./prepare.ts";
 import type { EmbedResult } from "./types.ts";
 
+/** What the engine asks of an item: whether it is to write, and how. */
+export type EngineItem = Pick<CheckedItem, "reason" | "rationale">;
+
+/** What the engine needs of a model. */
+export type EngineModel = Pick<OpenModel, "vision" | "language" | "tokenizer">;
+
 /** An item on its way through the engine. */
-interface Job {
-  readonly item: CheckedItem;
+interface Job<Item extends EngineItem = EngineItem> {
+  readonly item: Item;
   readonly signal: AbortSignal;
   readonly resolve: (result: EmbedResult) => void;
   readonly reject: (error: unknown) => void;
@@ -37,18 +43,23 @@ interface Writer extends ReadyJob {
 }
 
 /** Embeds items one by one or many at once, in the order they come. */
-export class Engine {
-  readonly #model: OpenModel;
+export class Engine<Item extends EngineItem> {
+  readonly #model: EngineModel;
   readonly #ending: Ending;
   readonly #batch: number;
-  readonly #queue: Job[] = [];
+  readonly #prepare: (item: Item) => Promise<PreparedItem>;
+  readonly #queue: Job<Item>[] = [];
   readonly #writers: Writer[] = [];
   #cache: KvCache | undefined;
   #running = false;
 
-  /** @param batch items that write at the same time */
-  constructor(model: OpenModel, ending: Ending, batch: number) {
+  /**
+   * @param batch items that write at the same time
+   * @param prepare makes an item ready; may reject for one that cannot be embedded
+   */
+  constructor(model: EngineModel, ending: Ending, batch: number, prepare: (item: Item) => Promise<PreparedItem>) {
     this.#model = model;
+    this.#prepare = prepare;
     this.#ending = ending;
     this.#batch = batch;
   }
@@ -57,7 +68,7 @@ export class Engine {
    * Embeds one item together with whatever else is under way.
    * @throws {InputError} for an item that cannot be embedded; the reason of `signal` when it is aborted
    */
-  embed(item: CheckedItem, signal: AbortSignal): Promise<EmbedResult> {
+  embed(item: Item, signal: AbortSignal): Promise<EmbedResult> {
     const { promise, resolve, reject } = Promise.withResolvers<EmbedResult>();
     const spent = { prepareMs: 0, visionMs: 0, prefillMs: 0, decodeMs: 0 };
     this.#queue.push({ item, signal, resolve, reject, spent });
@@ -106,10 +117,10 @@ export class Engine {
   }
 
   /** The next items in order, as far as there is room: writers up to the batch, as many again that are read only. */
-  #admit(): Job[] {
+  #admit(): Job<Item>[] {
     let rows = this.#batch - this.#writers.length;
     let reads = this.#batch;
-    const admitted: Job[] = [];
+    const admitted: Job<Item>[] = [];
     while (this.#queue.length > 0) {
       const writes = isWriting(this.#queue[0]!.item);
       if ((writes ? rows : reads) === 0) break;
@@ -121,12 +132,12 @@ export class Engine {
   }
 
   /** Prepares items, runs the vision tower, reads the prompts; direct items are done then, the others join the writers. */
-  async #start(jobs: readonly Job[]): Promise<void> {
+  async #start(jobs: readonly Job<Item>[]): Promise<void> {
     const ready: ReadyJob[] = [];
     for (const job of jobs) {
       const startedMs = performance.now();
       try {
-        ready.push({ ...job, prepared: await prepareItem(this.#model, this.#ending, job.item) });
+        ready.push({ ...job, prepared: await this.#prepare(job.item) });
       } catch (error) {
         job.reject(error);
       }

@@ -2,7 +2,7 @@ import type { TextConfig } from "../checkpoint/config.ts";
 import { floats, indices, type Feeds } from "../host-tensor.ts";
 import { anglesOf, inverseFrequencies, mropeAxes, type Positions } from "../models/index.ts";
 import { KvCache, type KvBlock } from "../runtime/kv-cache.ts";
-import type { Session } from "../runtime/session.ts";
+import type { Runner } from "../runtime/session.ts";
 import type { EmbeddingRows } from "./embedding-rows.ts";
 import type { ImageFeatures } from "./vision-encoder.ts";
 
@@ -43,21 +43,21 @@ export interface Ending {
 
 /** Sessions of a decoder; `prefill` and `decode` may be one. */
 export interface DecoderSessions {
-  readonly prefill: Session;
-  readonly decode: Session;
-  readonly head: Session;
+  readonly prefill: Runner;
+  readonly decode: Runner;
+  readonly head: Runner;
 }
 
 /** The decoder as plain calls: read prompts, take one step for a batch, turn hidden states into logits. */
 export class LanguageModel {
   readonly config: TextConfig;
   readonly #sessions: DecoderSessions;
-  readonly #rows: EmbeddingRows;
+  readonly #rows: Pick<EmbeddingRows, "row">;
   readonly #deepstackCount: number;
   readonly #frequencies: Float32Array;
   readonly #axisOf: readonly number[];
 
-  constructor(config: TextConfig, sessions: DecoderSessions, rows: EmbeddingRows, deepstackCount: number) {
+  constructor(config: TextConfig, sessions: DecoderSessions, rows: Pick<EmbeddingRows, "row">, deepstackCount: number) {
     this.config = config;
     this.#sessions = sessions;
     this.#rows = rows;
@@ -233,7 +233,7 @@ export class LanguageModel {
   }
 
   async #run(
-    session: Session,
+    session: Runner,
     input: {
       embeds: Float32Array;
       batch: number;

@@ -131,7 +131,7 @@ function headGraph(source: Checkpoint, config: ModelConfig, format: LinearFormat
  * Whether the output layer is the embedding table. A file that says so and still carries an output layer of its own is
  * taken at its tensors where the two differ, as transformers does.
  */
-function isTied(checkpoint: Checkpoint, { tieWordEmbeddings }: ModelConfig): boolean {
+export function isTied(checkpoint: Checkpoint, { tieWordEmbeddings }: ModelConfig): boolean {
   const [table, head] = [`${EMBEDDING_LAYER}.weight`, "lm_head.weight"];
   if (!tieWordEmbeddings || !checkpoint.has(head)) return tieWordEmbeddings;
   return (

@@ -8,6 +8,9 @@ import type { Ending } from "./ending.ts";
 import type { OpenModel } from "./model.ts";
 import type { DecoderPrompt } from "./language-model.ts";
 
+/** What prompts are made with. */
+export type PromptModel = Pick<OpenModel, "tokenizer" | "template" | "config" | "tower" | "images">;
+
 /** An item made ready for the model, but for its image features. */
 export interface PreparedItem {
   readonly prompt: Omit<DecoderPrompt, "features">;
@@ -23,7 +26,7 @@ export interface PreparedItem {
  * Decodes images, renders the template and tokenises.
  * @throws {InputError} slots that do not match the images, an unreadable image, a prompt longer than the model's context
  */
-export async function prepareItem(model: OpenModel, ending: Ending, item: CheckedItem): Promise<PreparedItem> {
+export async function prepareItem(model: PromptModel, ending: Ending, item: CheckedItem): Promise<PreparedItem> {
   const { tokenizer, template, config, tower } = model;
   const images: PreparedImage[] = [];
   for (const [i, source] of item.images.entries()) {
@@ -62,6 +65,6 @@ export async function prepareItem(model: OpenModel, ending: Ending, item: Checke
 }
 
 /** Whether the model has to write: the item reasons, and no rationale is given. */
-export function isWriting({ reason, rationale }: CheckedItem): boolean {
+export function isWriting({ reason, rationale }: Pick<CheckedItem, "reason" | "rationale">): boolean {
   return reason !== undefined && rationale === undefined;
 }

@@ -1,7 +1,7 @@
 import type { PreparedImage } from "../input/image-processor.ts";
 import { floats, joinFloats } from "../host-tensor.ts";
 import type { VisionTower } from "../models/index.ts";
-import type { Session } from "../runtime/session.ts";
+import type { Runner } from "../runtime/session.ts";
 
 /** Patches in one run: enough for full speed (measured flat from 1024 on), and its activations stay small. */
 const RUN_PATCHES = 4096;
@@ -16,11 +16,11 @@ export interface ImageFeatures {
 
 /** Runs a vision tower over images, several at a time where they have equally many patches. */
 export class VisionEncoder {
-  readonly #session: Session;
+  readonly #session: Runner;
   readonly #tower: VisionTower;
   readonly #hidden: number;
 
-  constructor(session: Session, tower: VisionTower, hidden: number) {
+  constructor(session: Runner, tower: VisionTower, hidden: number) {
     this.#session = session;
     this.#tower = tower;
     this.#hidden = hidden;

@@ -2,22 +2,24 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { endingOf } from "./ending.ts";
 import { Engine } from "./engine.ts";
+import type { CheckedItem } from "./check-item.ts";
 import { openModel, type OpenModel } from "./model.ts";
+import { prepareItem } from "./prepare.ts";
 import { packError, type FromWorker, type ToWorker, type WorkerRequest } from "./protocol.ts";
 
 const port = parentPort!;
 const post = (message: FromWorker): void => port.postMessage(message);
 const aborts = new Map<number, AbortController>();
 
-async function start(request: WorkerRequest): Promise<{ model: OpenModel; engine: Engine }> {
+async function start(request: WorkerRequest): Promise<{ model: OpenModel; engine: Engine<CheckedItem> }> {
   const model = await openModel(request, (progress) => post({ type: "progress", progress }));
   const ending = endingOf(model.tokenizer, model.generation, request.closingPrompt);
   const info = { modelType: model.config.modelType, hidden: model.config.text.hidden, mode: ending.mode };
   post({ type: "ready", info, repetitionPenalty: model.generation.repetitionPenalty });
-  return { model, engine: new Engine(model, ending, request.batch) };
+  return { model, engine: new Engine(model, ending, request.batch, (item) => prepareItem(model, ending, item)) };
 }
 
-async function embed(engine: Engine, { id, item }: Extract<ToWorker, { type: "embed" }>): Promise<void> {
+async function embed(engine: Engine<CheckedItem>, { id, item }: Extract<ToWorker, { type: "embed" }>): Promise<void> {
   const abort = new AbortController();
   aborts.set(id, abort);
   try {

@@ -104,7 +104,8 @@ export function serialize(graph: Graph, external?: ExternalData): Uint8Array {
 }
 
 function writeGraph(writer: ProtoWriter, graph: Graph, external: ExternalData | undefined): void {
-  for (const node of graph.nodes) writer.message(1, (inner) => writeNode(inner, node));
+  const read = new Set([...graph.nodes.flatMap(({ inputs }) => inputs), ...graph.outputs]);
+  for (const node of graph.nodes) writer.message(1, (inner) => writeNode(inner, node, read));
   writer.text(2, graph.name);
   let offset = 0;
   for (const initializer of graph.initializers.values()) {
@@ -139,11 +140,14 @@ function writeExternal(writer: ProtoWriter, location: string, offset: number, le
   writer.int(14, 1);
 }
 
-function writeNode(writer: ProtoWriter, node: Node): void {
+/** @param read every tensor that something reads; optional outputs that nothing reads are left out */
+function writeNode(writer: ProtoWriter, node: Node, read: ReadonlySet<Tensor | undefined>): void {
   let last = node.inputs.length;
   while (last > 0 && node.inputs[last - 1] === undefined) last--;
   for (const input of node.inputs.slice(0, last)) writer.text(1, input?.name ?? "");
-  for (const output of node.outputs) writer.text(2, output.name);
+  const required = node.op.requiredOutputs ?? node.outputs.length;
+  const kept = Math.max(required, 1 + node.outputs.findLastIndex((output) => read.has(output)));
+  for (const output of node.outputs.slice(0, kept)) writer.text(2, output.name);
   writer.text(3, node.outputs[0]!.name).text(4, node.op.onnx);
   for (const [name, value] of Object.entries(node.attrs))
     if (!name.startsWith("$")) writer.message(5, (inner) => writeAttribute(inner.text(1, name), value));

@@ -34,6 +34,8 @@ export interface OpRecord {
   /** dtype and shape of each output. @throws {ShapeError} for inputs that do not fit; `apply` adds inputs and scope */
   readonly infer: (inputs: readonly (Tensor | undefined)[], attrs: Attributes) => readonly Inferred[];
   readonly gradient: GradientRule | "none";
+  /** How many outputs ONNX always wants; those after are written only where something reads them. @default all */
+  readonly requiredOutputs?: number;
 }
 
 const registry = new Map<string, OpRecord>();

@@ -13,7 +13,6 @@ export {
   buildHead,
   buildTextDecoder,
   EMBEDDING_LAYER,
-  finalNorm,
   headLayer,
   packedTextDecoder,
   type PackedRows,

@@ -46,18 +46,18 @@ export function packedInputs(
   sight: Sight,
   { heads, kvHeads }: Heads,
 ): PackedLayout {
-  const places = graph.input(`${layout}.places`, "int64", [rows, heads]);
+  const places = graph.input(`${layout}.places`, "int32", [rows, heads]);
   return {
     places,
-    kvPlaces: heads === kvHeads ? places : graph.input(`${layout}.kv_places`, "int64", [rows, kvHeads]),
+    kvPlaces: heads === kvHeads ? places : graph.input(`${layout}.kv_places`, "int32", [rows, kvHeads]),
     groups: groups.map((group) => {
       const [count, length] = [`${group}_segments`, `${group}_length`];
-      const slots = graph.input(`${group}.slots`, "int64", [count, heads, length]);
+      const slots = graph.input(`${group}.slots`, "int32", [count, heads, length]);
       return {
         count,
         length,
         slots,
-        kvSlots: heads === kvHeads ? slots : graph.input(`${group}.kv_slots`, "int64", [count, kvHeads, length]),
+        kvSlots: heads === kvHeads ? slots : graph.input(`${group}.kv_slots`, "int32", [count, kvHeads, length]),
         bias: graph.input(`${group}.bias`, "float32", [count, 1, sight === "all" ? 1 : length, length]),
         filled: graph.input(`${group}.filled`, "float32", [count, 1, length, 1]),
       };
@@ -81,16 +81,16 @@ export function packedFeeds(
   const rowCount = padded.reduce((sum, { segments }) => segments.reduce((inner, { rows }) => inner + rows.length, sum), 0);
   const perHead = heads === kvHeads ? [["", heads]] as const : ([["", heads], ["kv_", kvHeads]] as const);
   for (const [prefix, headCount] of perHead) {
-    const places = new BigInt64Array(rowCount * headCount);
+    const places = new Int32Array(rowCount * headCount);
     let start = 0;
     for (const { name, segments, length } of padded) {
-      const slots = new BigInt64Array(segments.length * headCount * length);
+      const slots = new Int32Array(segments.length * headCount * length);
       segments.forEach(({ rows }, segment) => {
         for (let head = 0; head < headCount; head++) {
           const first = (segment * headCount + head) * length;
           rows.forEach((row, slot) => {
-            slots[first + slot] = BigInt(row * headCount + head);
-            places[row * headCount + head] = BigInt(start + first + slot);
+            slots[first + slot] = row * headCount + head;
+            places[row * headCount + head] = start + first + slot;
           });
         }
       });

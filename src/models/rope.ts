@@ -25,11 +25,29 @@ export function anglesOf(
   const width = frequencies.length;
   const cos = new Float32Array(rows * width);
   const sin = new Float32Array(rows * width);
+  // Many rows share few positions: each is turned by once.
+  const places = new Map<number, number>();
+  const known: { cos: number[]; sin: number[] } = { cos: [], sin: [] };
+  const placeOf = (position: number): number => {
+    const place = places.get(position) ?? known.cos.length;
+    if (place < known.cos.length) return place;
+    places.set(position, place);
+    for (const frequency of frequencies) {
+      const angle = Math.fround(frequency * position);
+      known.cos.push(Math.cos(angle));
+      known.sin.push(Math.sin(angle));
+    }
+    return place;
+  };
+  const axes = [...new Set(axisOf)];
   for (let row = 0; row < rows; row++) {
-    for (let i = 0; i < width; i++) {
-      const angle = Math.fround(frequencies[i]! * positions[axisOf[i]!]![row]!);
-      cos[row * width + i] = Math.cos(angle);
-      sin[row * width + i] = Math.sin(angle);
+    for (const axis of axes) {
+      const place = placeOf(positions[axis]![row]!);
+      for (let i = 0; i < width; i++) {
+        if (axisOf[i] !== axis) continue;
+        cos[row * width + i] = known.cos[place + i]!;
+        sin[row * width + i] = known.sin[place + i]!;
+      }
     }
   }
   return { cos, sin };

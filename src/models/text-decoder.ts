@@ -69,10 +69,12 @@ export interface PackedRows extends Angles {
 }
 
 /**
- * The same decoder over packed rows, without a cache and in operators that can be differentiated.
- * @returns states before the final norm, `[rows, hidden]`
+ * The same decoder over packed rows, without a cache and in operators that can be differentiated. Past the attention of
+ * the last layer only the rows wanted are gone on with: most rows are there to be attended to.
+ * @param picked int64 `[picked]`, the rows wanted; one may be named several times
+ * @returns their states after the final norm, `[picked, hidden]`
  */
-export function packedTextDecoder(rows: PackedRows, weights: Weights, config: TextConfig): Tensor {
+export function packedTextDecoder(rows: PackedRows, picked: Tensor, weights: Weights, config: TextConfig): Tensor {
   const { cos, sin, layout } = rows;
   const scope = weights.scope("model.language_model");
   // Queries are scaled by turning them with scaled angles: no pass over them is needed.
@@ -81,15 +83,16 @@ export function packedTextDecoder(rows: PackedRows, weights: Weights, config: Te
   const attend: Attend = (q, k, v) => packedAttention(q, k, v, layout, config);
   let x = rows.embeds;
   for (let layer = 0; layer < config.layers; layer++) {
-    x = decoderLayer(x, scope.scope(`layers.${layer}`), queryAngles, rows, attend, config);
+    const wanted = layer === config.layers - 1 ? picked : undefined;
+    x = decoderLayer(x, scope.scope(`layers.${layer}`), queryAngles, rows, attend, config, wanted);
     const features = rows.deepstack[layer];
-    if (features !== undefined) x = add(x, features);
+    if (features !== undefined) x = add(x, wanted === undefined ? features : gather(features, wanted));
   }
-  return x;
+  return finalNorm(x, weights, config);
 }
 
 /** The norm after the last layer, `[rows, hidden]` in and out. */
-export function finalNorm(x: Tensor, weights: Weights, { rmsEps }: TextConfig): Tensor {
+function finalNorm(x: Tensor, weights: Weights, { rmsEps }: TextConfig): Tensor {
   return rmsNorm(x, weights.scope("model.language_model").get("norm.weight"), rmsEps);
 }
 
@@ -130,7 +133,10 @@ function decoderInputs(graph: Graph, config: TextConfig, deepstackCount: number)
 /** Attention of one layer: q `[rows, heads * headDim]`, k and v `[rows, kvHeads * headDim]` to the shape of q. */
 type Attend = (q: Tensor, k: Tensor, v: Tensor) => Tensor;
 
-/** One pre-norm block, `[rows, hidden]` in and out; scopes are the checkpoint's own names. */
+/**
+ * One pre-norm block, `[rows, hidden]` in and out; scopes are the checkpoint's own names.
+ * @param wanted rows that are gone on with after attention; @default all
+ */
 function decoderLayer(
   x: Tensor,
   weights: Weights,
@@ -138,6 +144,7 @@ function decoderLayer(
   keyAngles: Angles,
   attend: Attend,
   config: TextConfig,
+  wanted?: Tensor,
 ): Tensor {
   const { heads, kvHeads, rmsEps } = config;
   const normed = rmsNorm(x, weights.get("input_layernorm.weight"), rmsEps);
@@ -145,7 +152,9 @@ function decoderLayer(
   const q = rotated(attention, "q", normed, queryAngles, heads, config);
   const k = rotated(attention, "k", normed, keyAngles, kvHeads, config);
   const v = attention.scope("v_proj").linear(normed);
-  const after = add(x, attention.scope("o_proj").linear(attend(q, k, v)));
+  const attended = attend(q, k, v);
+  const [rest, mixed] = wanted === undefined ? [x, attended] : [gather(x, wanted), gather(attended, wanted)];
+  const after = add(rest, attention.scope("o_proj").linear(mixed));
   const mlpIn = rmsNorm(after, weights.get("post_attention_layernorm.weight"), rmsEps);
   return add(after, swiglu(mlpIn, weights.scope("mlp")));
 }

@@ -86,7 +86,7 @@ export interface PackedSegments {
   /** How many segments and the length all are padded to, as extents. */
   readonly count: Dim;
   readonly length: Dim;
-  /** int64 `[count, heads, length]`: the row of head rows `[rows*heads]` in each slot; slots past the end name any */
+  /** int32 `[count, heads, length]`: the row of head rows `[rows*heads]` in each slot; slots past the end name any */
   readonly slots: Tensor;
   /** The same for key-value heads. */
   readonly kvSlots: Tensor;
@@ -100,7 +100,7 @@ export interface PackedSegments {
 export interface PackedLayout {
   /** One or more groups of segments, each of a length of its own; together they hold every row once. */
   readonly groups: readonly PackedSegments[];
-  /** int64 `[rows, heads]`: where each head row stands in the flattened slots of all groups */
+  /** int32 `[rows, heads]`: where each head row stands in the flattened slots of all groups */
   readonly places: Tensor;
   /** The same for key-value heads. */
   readonly kvPlaces: Tensor;

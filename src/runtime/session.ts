@@ -30,6 +30,9 @@ export interface SessionOptions {
   readonly wideInt8?: boolean | undefined;
 }
 
+/** What runs a graph: a session, or one with some of its feeds already given. */
+export type Runner = Pick<Session, "run">;
+
 /** A compiled graph that can be run. */
 export class Session implements AsyncDisposable {
   readonly #session: InferenceSession;

@@ -12,8 +12,8 @@ export interface AdamW {
   readonly weightDecay: number;
 }
 
-/** Elements per run: a megabyte per array, so that every pass but the first finds its operands in the cache. */
-const CHUNK = 1 << 18;
+/** Elements per run: a quarter megabyte per array, so that every pass but the first finds its operands in the cache. */
+const CHUNK = 1 << 16;
 
 /** What the optimizer keeps of its past; all of a resumed run that is not weights. */
 export interface OptimizerState {

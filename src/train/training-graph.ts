@@ -13,11 +13,11 @@ import {
   mul,
   reduceSum,
   scalar,
+  split,
   type Tensor,
 } from "../graph/index.ts";
 import {
   EMBEDDING_LAYER,
-  finalNorm,
   headLayer,
   packedInputs,
   packedTextDecoder,
@@ -81,12 +81,20 @@ export function buildTrainingGraph(
 ): { graph: Graph; trained: readonly string[] } {
   const graph = new Graph(`train-${kind.embeddings}${kind.lm ? "-lm" : ""}${kind.images ? "-images" : ""}`);
   const weights = Weights.asInputs(graph, model.shapes, model.loraOf);
-  const states = hiddenStates(graph, weights, model, kind);
+  const wanted = [
+    ...(kind.lm ? [graph.input("label_rows", "int64", ["labels"])] : []),
+    ...(kind.embeddings === "none"
+      ? []
+      : [graph.input("query_rows", "int64", ["queries"]), graph.input("target_rows", "int64", ["targets"])]),
+  ];
+  const states = split(
+    hiddenStates(graph, weights, model, kind, concat(wanted, 0)),
+    wanted.map(({ shape }) => shape[0]!),
+    0,
+  );
   const losses: Tensor[] = [];
-  const pick = (name: string, count: string): Tensor =>
-    finalNorm(gather(states, graph.input(name, "int64", [count])), weights, model.config.text);
   if (kind.lm) {
-    const picked = pick("label_rows", "labels");
+    const picked = states[0]!;
     const head = weights.scope(headLayer(model.tied));
     const sum = crossEntropySum(picked, head.linear(picked), head.get("weight"), graph.input("labels", "int64", ["labels"]));
     const lm = mul(sum, graph.input("lm_scale", "float32", []));
@@ -94,8 +102,7 @@ export function buildTrainingGraph(
     losses.push(weighted(lm, objective.arWeight));
   }
   if (kind.embeddings !== "none") {
-    const queries = pick("query_rows", "queries");
-    const targets = pick("target_rows", "targets");
+    const [queries, targets] = states.slice(-2) as [Tensor, Tensor];
     if (kind.embeddings === "contrast") {
       losses.push(weighted(contrastiveLoss(graph, queries, targets, objective), objective.embWeight));
     } else if (kind.embeddings === "given") {
@@ -142,8 +149,14 @@ function weighted(loss: Tensor, weight: number): Tensor {
   return weight === 1 ? loss : mul(loss, scalar(loss, weight));
 }
 
-/** States of all rows after the last layer, before the final norm: `[rows, hidden]`. */
-function hiddenStates(graph: Graph, weights: Weights, { config, tower }: ModelShape, kind: GraphKind): Tensor {
+/** States of the rows `picked` after the final norm, `[picked, hidden]`. */
+function hiddenStates(
+  graph: Graph,
+  weights: Weights,
+  { config, tower }: ModelShape,
+  kind: GraphKind,
+  picked: Tensor,
+): Tensor {
   const { headDim, hidden } = config.text;
   const source = graph.input("source", "int64", ["rows"]);
   const cos = graph.input("row_cos", "float32", ["rows", headDim / 2]);
@@ -152,7 +165,8 @@ function hiddenStates(graph: Graph, weights: Weights, { config, tower }: ModelSh
   const layout = packedInputs(graph, LAYOUT, groups, "rows", "causal", config.text);
   const table = weights.scope(EMBEDDING_LAYER).get("weight");
   if (!kind.images) {
-    return packedTextDecoder({ embeds: gather(table, source), cos, sin, layout, deepstack: [] }, weights, config.text);
+    const embeds = gather(table, source);
+    return packedTextDecoder({ embeds, cos, sin, layout, deepstack: [] }, picked, weights, config.text);
   }
   const features = graph.within("visual", () => tower.buildForTraining(graph, weights));
   // One gather over words and images alike; a picture that stands in several rows is seen once.
@@ -161,5 +175,5 @@ function hiddenStates(graph: Graph, weights: Weights, { config, tower }: ModelSh
   const deepstackSource =
     features.deepstack.length === 0 ? undefined : graph.input("deepstack.source", "int64", ["rows"]);
   const deepstack = features.deepstack.map((layer) => gather(concat([nothing, layer], 0), deepstackSource!));
-  return packedTextDecoder({ embeds, cos, sin, layout, deepstack }, weights, config.text);
+  return packedTextDecoder({ embeds, cos, sin, layout, deepstack }, picked, weights, config.text);
 }

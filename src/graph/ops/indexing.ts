@@ -38,8 +38,8 @@ export function gather(x: Tensor, indices: Tensor): Tensor {
  * Entry `i` of `x` gets the gradient of entry `inverse[i]` of the result, so each entry of `x` must be named by exactly
  * one real index; entries of the result that are padding may name any row and must get no gradient from what follows.
  * @param x `[rows, ...rest]`
- * @param indices int64 `[...at]` into the rows of `x`
- * @param inverse int64 `[...rows]`, as many as `x` has rows: for each, the index into the flattened `[...at]`
+ * @param indices int64 or int32 `[...at]` into the rows of `x`
+ * @param inverse int64 or int32 `[...rows]`, as many as `x` has rows: for each, the index into the flattened `[...at]`
  * @returns `[...at, ...rest]`
  */
 export function rearrange(x: Tensor, indices: Tensor, inverse: Tensor): Tensor {

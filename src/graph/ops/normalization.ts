@@ -1,10 +1,11 @@
 import { ShapeError } from "../../errors.ts";
 import { isFloat } from "../../dtype.ts";
-import { formatShape, normalizeAxis } from "../../shape.ts";
+import { formatShape, multiplyDims, normalizeAxis } from "../../shape.ts";
 import { defineOp, floatAttr, intAttr, required, sameDtype, type Inferred } from "../op.ts";
 import type { Tensor } from "../tensor.ts";
-import { add, div, exp, mul, scalar, sqrt, sub } from "./elementwise.ts";
-import { reshapeLike } from "./movement.ts";
+import { add, cast, div, exp, mul, scalar, sqrt, sub } from "./elementwise.ts";
+import { gemm, matMul } from "./linalg.ts";
+import { reshape, reshapeLike } from "./movement.ts";
 import { axesOf, keptShape, reducer, reduceSum, reduceToShape } from "./reduction.ts";
 
 const softmaxOp = defineOp({
@@ -63,14 +64,25 @@ function meanLast(x: Tensor): Tensor {
 const rmsNormOp = defineOp({
   onnx: "SimplifiedLayerNormalization",
   domain: "",
-  infer: inferNorm("rmsNorm"),
-  // With r = 1/sqrt(mean(x^2) + eps), n = x r, g = dy w: dx = r (g - n mean(g n)), dw = sum(dy n)
-  gradient: ({ inputs: [x, weight], gradOutputs: [dy], attrs }) => {
-    const root = sqrt(add(meanLast(mul(x!, x!)), scalar(x!, floatAttr(attrs, "epsilon", 1e-5))));
-    const normed = div(x!, root);
-    const g = mul(dy!, weight!);
-    const dx = div(sub(g, mul(normed, meanLast(mul(g, normed)))), root);
-    return [dx, reduceToShape(mul(dy!, normed), weight!)];
+  requiredOutputs: 1,
+  infer: (inputs) => {
+    const [normed] = inferNorm("rmsNorm")(inputs);
+    // The second output, r, is there for the way back; ORT has it in float32 whatever the dtype.
+    return [normed!, { dtype: "float32", shape: [...normed!.shape.slice(0, -1), 1] }];
+  },
+  // With r = 1/sqrt(mean(x^2) + eps): dx = r w dy - x r^3 mean(x w dy), dw = sum over rows(r x dy). Both sums are products
+  // of x dy with a vector, so that five passes over memory are made and not nine.
+  gradient: ({ inputs: [x, weight], outputs: [, r], gradOutputs: [dy] }) => {
+    const hidden = weight!.shape[0] as number;
+    const rows = multiplyDims(...x!.shape.slice(0, -1));
+    const flat = (tensor: Tensor, width: number): Tensor => reshapeLike(tensor, [rows, width], tensor);
+    const [x2, dy2, r2] = [flat(x!, hidden), flat(dy!, hidden), flat(cast(r!, x!.dtype), 1)];
+    const product = mul(x2, dy2);
+    const mean = mul(matMul(product, reshape(weight!, [hidden, 1])), scalar(x!, 1 / hidden));
+    const cube = mul(r2, mul(r2, r2));
+    const dx = sub(mul(mul(dy2, weight!), r2), mul(x2, mul(cube, mean)));
+    const dw = gemm(r2, product, { transA: true });
+    return [reshapeLike(dx, x!.shape, x!), reshape(dw, [hidden])];
   },
 });
 

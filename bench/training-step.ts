@@ -1,0 +1,193 @@
+/** Our side of bench/training.ts, and the work that both sides do. */
+import { availableParallelism } from "node:os";
+import { Collator, type Branches, type PromptSide, type TrainingPair } from "../src/train/collate.ts";
+import { Optimizer } from "../src/train/optimizer.ts";
+import { RationaleWriter } from "../src/train/rationale-writer.ts";
+import { StepRunner } from "../src/train/step.ts";
+import { openTrainingModel } from "../src/train/training-model.ts";
+import { ropePositions } from "../src/models/index.ts";
+import type { PreparedImage } from "../src/input/image-processor.ts";
+import { seededRandom } from "../src/random.ts";
+
+/**
+ * `step`: LM and InfoNCE on one sequence per query, the given rationale, and one per target; `rge`: rationales are
+ * generated first, the LM term has the given ones and InfoNCE those.
+ */
+export type StepKind = "step" | "rge";
+
+/** A batch by ids; pictures are numbers that both sides make by one formula. */
+export interface TrainingWork {
+  readonly kind: StepKind;
+  readonly grid: readonly [number, number, number];
+  readonly maxNewTokens: number;
+  readonly temperature: number;
+  readonly learningRate: number;
+  readonly pairs: readonly { prompt: number[]; oracle: number[]; target: number[] }[];
+}
+
+/** What a side took. */
+export interface StepTimes {
+  readonly parameters: number;
+  /** Of the whole step, the median. */
+  readonly seconds: number;
+  readonly generateSeconds: number;
+  /** Tokens through the decoder, padding not counted. */
+  readonly tokens: number;
+  /** Operations of the products with weights, forward and backward; 0 where not counted. */
+  readonly gflop: number;
+  /** `[lm, contrastive]` per step. */
+  readonly losses: readonly (readonly number[])[];
+  readonly peakBytes: number;
+}
+
+/** The fixture tokenizer's ids. */
+const IDS = { visionStart: 521, visionEnd: 522, imagePad: 524 };
+const GRID = [1, 6, 6] as const;
+const IMAGE_TOKENS = 9;
+const PATCH_COLUMNS = 1176;
+
+/** A seeded batch: 84-pixel pictures, prompts of 40, rationales of 24 and targets of 24 tokens. */
+export function trainingBatch(kind: StepKind, batch: number, vocab: number): TrainingWork {
+  const random = seededRandom(5);
+  const words = (count: number): number[] => Array.from({ length: count }, () => Math.floor(random() * Math.min(500, vocab)));
+  return {
+    kind,
+    grid: GRID,
+    maxNewTokens: 24,
+    temperature: 0.05,
+    learningRate: 1e-4,
+    pairs: Array.from({ length: batch }, () => ({
+      prompt: [IDS.visionStart, ...Array.from({ length: IMAGE_TOKENS }, () => IDS.imagePad), IDS.visionEnd, ...words(29)],
+      oracle: words(23),
+      target: words(23),
+    })),
+  };
+}
+
+/** Measures our step. */
+export async function measureOurs(
+  folder: string,
+  work: TrainingWork,
+  { steps, threads = availableParallelism() }: { steps: number; threads?: number },
+): Promise<StepTimes> {
+  const model = openTrainingModel(folder, {
+    lora: undefined,
+    trainable: ".*",
+    freezeVision: false,
+    decayOn: "all",
+    seed: 0,
+  });
+  const session = { threads };
+  await using optimizer = await Optimizer.open(
+    model.weights.trained,
+    { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.01 },
+    undefined,
+    session,
+  );
+  const objective = {
+    temperature: work.temperature,
+    hardness: 0,
+    falseNegativeMargin: undefined,
+    arWeight: 1,
+    embWeight: 1,
+  };
+  await using runner = new StepRunner(model, model.weights, new Collator(model, model.embId), objective, session);
+  await using writer =
+    work.kind === "rge"
+      ? await RationaleWriter.open(
+          model,
+          { maxNewTokens: work.maxNewTokens, temperature: 0, topP: 1, repetitionPenalty: 1 },
+          session,
+        )
+      : undefined;
+  const pairs = work.pairs.map((pair, i): TrainingPair => ({
+    place: `pair ${i}`,
+    query: sideOf(pair.prompt, i),
+    oracleIds: pair.oracle,
+    target: sideOf(pair.target, i),
+    negatives: [],
+  }));
+  const totals: number[] = [];
+  const generations: number[] = [];
+  const losses: number[][] = [];
+  let tokens = 0;
+  // The first step compiles the graphs.
+  for (let step = 0; step <= steps; step++) {
+    const startMs = performance.now();
+    const written = await writer?.write(
+      pairs.map(({ query }) => query),
+      pairs.map(() => 0),
+      AbortSignal.timeout(600_000),
+    );
+    const generatedMs = performance.now();
+    const branches = pairs.map(
+      ({ oracleIds }, i): Branches => ({ lm: oracleIds, contrast: written === undefined ? "lm" : written[i]!.ids }),
+    );
+    const [loss] = await runner.backward([{ pairs, branches }], pairs.length, optimizer);
+    await runner.update(optimizer, work.learningRate, 1);
+    const endMs = performance.now();
+    losses.push([loss!.lm!, loss!.contrastive!]);
+    tokens = loss!.rows;
+    if (step === 0) continue;
+    totals.push((endMs - startMs) / 1000);
+    generations.push((generatedMs - startMs) / 1000);
+  }
+  const parameters = model.weights.trained.size;
+  return {
+    parameters,
+    seconds: median(totals),
+    generateSeconds: median(generations),
+    tokens,
+    gflop: gflopOf(model.weights.trained.shapes, work, tokens),
+    losses,
+    peakBytes: process.resourceUsage().maxRSS * 1024,
+  };
+}
+
+/** Six operations per weight and row that meets it: two forward, four backward. */
+function gflopOf(
+  shapes: readonly { name: string; shape: readonly number[] }[],
+  { pairs, grid }: TrainingWork,
+  tokens: number,
+): number {
+  const patches = pairs.length * grid[0] * grid[1] * grid[2];
+  const labels = pairs.reduce((sum, { oracle }) => sum + oracle.length + 1, 0);
+  let total = 0;
+  for (const { name, shape } of shapes) {
+    if (shape.length < 2) continue;
+    const weights = shape.reduce((product, dim) => product * dim, 1);
+    const rows = name.includes("embed_tokens")
+      ? labels
+      : !name.startsWith("model.visual.")
+        ? tokens
+        : name.includes("merger")
+          ? patches / 4
+          : patches;
+    total += 6 * weights * rows;
+  }
+  return total / 1e9;
+}
+
+function sideOf(ids: readonly number[], index: number): PromptSide {
+  const imageSlots = ids.flatMap((id, at) => (id === IDS.imagePad ? [at] : []));
+  const images = imageSlots.length === 0 ? [] : [picture(index)];
+  return {
+    ids,
+    positions: ropePositions(ids, IDS.imagePad, images.map(({ grid }) => grid), 2),
+    imageSlots,
+    images,
+    key: `${ids.join(",")}#${index}`,
+  };
+}
+
+function picture(index: number): PreparedImage {
+  const size = GRID[1] * GRID[2] * PATCH_COLUMNS;
+  const patches = new Float32Array(size);
+  // Knuth's multiplicative hash: the same numbers in NumPy.
+  for (let i = 0; i < size; i++) patches[i] = (Math.imul(index * size + i, 2654435761) >>> 0) / 2 ** 31 - 1;
+  return { patches, grid: GRID, tokens: IMAGE_TOKENS, width: 84, height: 84, hash: String(index) };
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+}
