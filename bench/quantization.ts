@@ -85,7 +85,7 @@ async function traceOf(model: OpenModel, { text, images, min_pixels, max_pixels 
   const [read] = await model.language.read([{ ...prompt, features: await model.vision.encode(prepared) }]);
   const cache = model.language.newCache(1, prompt.ids.length + STEPS);
   cache.addRow();
-  cache.append(0, read!.block, read!.row, prompt.ids.length);
+  for (const { block, row, count } of read!.parts) cache.append(0, block, row, count);
   const random = seededRandom(7);
   const ids: number[] = [];
   let hidden: Float32Array = read!.hidden;

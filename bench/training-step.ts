@@ -5,6 +5,10 @@ import { Optimizer } from "../src/train/optimizer.ts";
 import { RationaleWriter } from "../src/train/rationale-writer.ts";
 import { StepRunner } from "../src/train/step.ts";
 import { openTrainingModel } from "../src/train/training-model.ts";
+import { join } from "node:path";
+import { ChatTemplate } from "../src/input/chat-template.ts";
+import { openingIds } from "../src/input/prompt.ts";
+import { Tokenizer } from "../src/input/tokenizer.ts";
 import { ropePositions } from "../src/models/index.ts";
 import type { PreparedImage } from "../src/input/image-processor.ts";
 import { seededRandom } from "../src/random.ts";
@@ -31,7 +35,7 @@ export interface StepTimes {
   /** Of the whole step, the median. */
   readonly seconds: number;
   readonly generateSeconds: number;
-  /** Tokens through the decoder, padding not counted. */
+  /** Tokens of all sequences, padding not counted; ours computes those that sequences share once. */
   readonly tokens: number;
   /** Operations of the products with weights, forward and backward; 0 where not counted. */
   readonly gflop: number;
@@ -46,10 +50,17 @@ const GRID = [1, 6, 6] as const;
 const IMAGE_TOKENS = 9;
 const PATCH_COLUMNS = 1176;
 
-/** A seeded batch: 84-pixel pictures, prompts of 40, rationales of 24 and targets of 24 tokens. */
+/**
+ * A seeded batch in the fixture's template, whose opening has as many tokens as its tokenizer makes of Qwen's system turn:
+ * 84-pixel pictures of 9 tokens and texts of 20, rationales of 23, target texts of 10, 5 tokens that close the turn.
+ */
 export function trainingBatch(kind: StepKind, batch: number, vocab: number): TrainingWork {
   const random = seededRandom(5);
   const words = (count: number): number[] => Array.from({ length: count }, () => Math.floor(random() * Math.min(500, vocab)));
+  const folder = join(import.meta.dirname, "../test/fixtures/qwen2_5_vl/checkpoint");
+  const opening = openingIds({ tokenizer: Tokenizer.load(folder), template: ChatTemplate.load(folder) });
+  const closing = words(5);
+  const picture = [IDS.visionStart, ...Array.from({ length: IMAGE_TOKENS }, () => IDS.imagePad), IDS.visionEnd];
   return {
     kind,
     grid: GRID,
@@ -57,9 +68,9 @@ export function trainingBatch(kind: StepKind, batch: number, vocab: number): Tra
     temperature: 0.05,
     learningRate: 1e-4,
     pairs: Array.from({ length: batch }, () => ({
-      prompt: [IDS.visionStart, ...Array.from({ length: IMAGE_TOKENS }, () => IDS.imagePad), IDS.visionEnd, ...words(29)],
+      prompt: [...opening, ...picture, ...words(20), ...closing],
       oracle: words(23),
-      target: words(23),
+      target: [...opening, ...words(10), ...closing],
     })),
   };
 }
@@ -97,6 +108,7 @@ export async function measureOurs(
       ? await RationaleWriter.open(
           model,
           { maxNewTokens: work.maxNewTokens, temperature: 0, topP: 1, repetitionPenalty: 1 },
+          work.pairs.length,
           session,
         )
       : undefined;
@@ -110,7 +122,7 @@ export async function measureOurs(
   const totals: number[] = [];
   const generations: number[] = [];
   const losses: number[][] = [];
-  let tokens = 0;
+  let [tokens, rows] = [0, 0];
   // The first step compiles the graphs.
   for (let step = 0; step <= steps; step++) {
     const startMs = performance.now();
@@ -127,7 +139,13 @@ export async function measureOurs(
     await runner.update(optimizer, work.learningRate, 1);
     const endMs = performance.now();
     losses.push([loss!.lm!, loss!.contrastive!]);
-    tokens = loss!.rows;
+    const perSide = pairs.map(({ query, target }, i) => {
+      const { contrast } = branches[i]!;
+      const sequences = contrast === "lm" ? 1 : 2;
+      return sequences * (query.ids.length + work.pairs[i]!.oracle.length + 1) + target.ids.length + 1;
+    });
+    tokens = perSide.reduce((sum, count) => sum + count, 0);
+    rows = loss!.rows;
     if (step === 0) continue;
     totals.push((endMs - startMs) / 1000);
     generations.push((generatedMs - startMs) / 1000);
@@ -138,7 +156,7 @@ export async function measureOurs(
     seconds: median(totals),
     generateSeconds: median(generations),
     tokens,
-    gflop: gflopOf(model.weights.trained.shapes, work, tokens),
+    gflop: gflopOf(model.weights.trained.shapes, work, rows),
     losses,
     peakBytes: process.resourceUsage().maxRSS * 1024,
   };
@@ -148,7 +166,7 @@ export async function measureOurs(
 function gflopOf(
   shapes: readonly { name: string; shape: readonly number[] }[],
   { pairs, grid }: TrainingWork,
-  tokens: number,
+  computedRows: number,
 ): number {
   const patches = pairs.length * grid[0] * grid[1] * grid[2];
   const labels = pairs.reduce((sum, { oracle }) => sum + oracle.length + 1, 0);
@@ -159,7 +177,7 @@ function gflopOf(
     const rows = name.includes("embed_tokens")
       ? labels
       : !name.startsWith("model.visual.")
-        ? tokens
+        ? computedRows
         : name.includes("merger")
           ? patches / 4
           : patches;

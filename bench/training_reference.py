@@ -54,7 +54,8 @@ def generate():
         config = GenerationConfig(max_new_tokens=work["maxNewTokens"], do_sample=False, eos_token_id=emb, pad_token_id=0, use_cache=True)
         prompts = [p["prompt"] for p in pairs]
         out = model.generate(**batch(prompts), pixel_values=pixels, image_grid_thw=grid, generation_config=config)
-    return [[t for t in row[len(p):].tolist() if t not in (emb, 0)] for row, p in zip(out, prompts)]
+    # A random model also writes special tokens; as inputs they would ask for pictures that are not there.
+    return [[t if t < 500 else 5 for t in row[len(p):].tolist() if t not in (emb, 0)] for row, p in zip(out, prompts)]
 
 
 optimizer = torch.optim.AdamW(model.parameters(), lr=work["learningRate"], betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01)

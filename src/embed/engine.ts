@@ -19,6 +19,13 @@ export type EngineItem = Pick<CheckedItem, "reason" | "rationale">;
 /** What the engine needs of a model. */
 export type EngineModel = Pick<OpenModel, "vision" | "language" | "tokenizer">;
 
+/** How an engine works. */
+interface EngineOptions<Item extends EngineItem> {
+  readonly batch: number;
+  readonly prepare: (item: Item) => Promise<PreparedItem>;
+  readonly embeds?: boolean;
+}
+
 /** An item on its way through the engine. */
 interface Job<Item extends EngineItem = EngineItem> {
   readonly item: Item;
@@ -48,18 +55,25 @@ export class Engine<Item extends EngineItem> {
   readonly #ending: Ending;
   readonly #batch: number;
   readonly #prepare: (item: Item) => Promise<PreparedItem>;
+  readonly #embeds: boolean;
   readonly #queue: Job<Item>[] = [];
   readonly #writers: Writer[] = [];
   #cache: KvCache | undefined;
   #running = false;
 
   /**
-   * @param batch items that write at the same time
-   * @param prepare makes an item ready; may reject for one that cannot be embedded
+   * @param options.batch items that write at the same time
+   * @param options.prepare makes an item ready; may reject for one that cannot be embedded
+   * @param options.embeds whether embeddings are wanted of items that write; without, theirs are empty. @default true
    */
-  constructor(model: EngineModel, ending: Ending, batch: number, prepare: (item: Item) => Promise<PreparedItem>) {
+  constructor(
+    model: EngineModel,
+    ending: Ending,
+    { batch, prepare, embeds = true }: EngineOptions<Item>,
+  ) {
     this.#model = model;
     this.#prepare = prepare;
+    this.#embeds = embeds;
     this.#ending = ending;
     this.#batch = batch;
   }
@@ -173,7 +187,7 @@ export class Engine<Item extends EngineItem> {
     const joined = writing.map((i) => {
       const job = ready[i]!;
       const row = this.#cache!.addRow();
-      this.#cache!.append(row, read[i]!.block, read[i]!.row, job.prepared.prompt.ids.length);
+      for (const part of read[i]!.parts) this.#cache!.append(row, part.block, part.row, part.count);
       const sampler = new Sampler(job.item.reason!, job.prepared.prompt.ids);
       return { ...job, sampler, written: [], ending: undefined, startedMs } satisfies Writer;
     });
@@ -194,13 +208,13 @@ export class Engine<Item extends EngineItem> {
   async #readOut(): Promise<void> {
     const rows = [...this.#writers.keys()].filter((row) => this.#writers[row]!.ending !== undefined);
     if (rows.length === 0) return;
-    const states = await this.#model.language.readOut(
-      this.#cache!,
-      rows.map((row) => {
-        const writer = this.#writers[row]!;
-        return { row, tokens: writer.ending!.tokens, position: this.#positionAfter(writer, row) };
-      }),
-    );
+    const endings = rows.map((row) => {
+      const writer = this.#writers[row]!;
+      return { row, tokens: writer.ending!.tokens, position: this.#positionAfter(writer, row) };
+    });
+    const states = this.#embeds
+      ? await this.#model.language.readOut(this.#cache!, endings)
+      : endings.map(() => new Float32Array(0));
     // From the last row down: a row that leaves is filled by the last one, which stays or has left already.
     for (let i = rows.length - 1; i >= 0; i--) {
       const writer = this.#leave(rows[i]!);

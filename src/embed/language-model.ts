@@ -10,6 +10,8 @@ import type { ImageFeatures } from "./vision-encoder.ts";
 const CHUNK_TOKENS = 512;
 /** Tokens of short prompts read at once: integer products reach their full speed at about a thousand rows. */
 const GROUP_TOKENS = 1024;
+/** Fewest tokens of an opening for which keeping it saves more than it costs. */
+const LEAST_OPENING = 8;
 /** Added to the scores of tokens that are not to be seen yet. */
 const UNSEEN = -1e9;
 
@@ -27,9 +29,15 @@ export interface DecoderPrompt {
 export interface ReadPrompt {
   /** Hidden state of the last token, `[hidden]`. */
   readonly hidden: Float32Array;
-  /** Keys and values, and which row of them is this prompt's. */
+  /** Keys and values of its tokens, one part after another. */
+  readonly parts: readonly ReadPart[];
+}
+
+/** The first `count` tokens of a row of keys and values. */
+export interface ReadPart {
   readonly block: KvBlock;
   readonly row: number;
+  readonly count: number;
 }
 
 /** The last tokens of an item in a cache. */
@@ -56,9 +64,22 @@ export class LanguageModel {
   readonly #deepstackCount: number;
   readonly #frequencies: Float32Array;
   readonly #axisOf: readonly number[];
+  readonly #openingIds: readonly number[];
+  #opening: ReadPart | undefined;
 
-  constructor(config: TextConfig, sessions: DecoderSessions, rows: Pick<EmbeddingRows, "row">, deepstackCount: number) {
+  /**
+   * @param openingIds what nearly all prompts begin with, the template's opening: it is read once and kept. It is fixed
+   *   beforehand rather than found in a batch, so that what an item gets does not depend on its neighbours.
+   */
+  constructor(
+    config: TextConfig,
+    sessions: DecoderSessions,
+    rows: Pick<EmbeddingRows, "row">,
+    deepstackCount: number,
+    openingIds: readonly number[],
+  ) {
     this.config = config;
+    this.#openingIds = openingIds.length < LEAST_OPENING ? [] : openingIds;
     this.#sessions = sessions;
     this.#rows = rows;
     this.#deepstackCount = deepstackCount;
@@ -71,23 +92,55 @@ export class LanguageModel {
     return new KvCache(this.config, rows, length);
   }
 
+  /** Forgets what was read before; for weights that have changed. */
+  forget(): void {
+    this.#opening = undefined;
+  }
+
   /** Reads prompts, short ones together; results in order. */
   async read(prompts: readonly DecoderPrompt[]): Promise<ReadPrompt[]> {
     const results: ReadPrompt[] = [];
-    const order = [...prompts.keys()].sort((a, b) => prompts[b]!.ids.length - prompts[a]!.ids.length);
-    for (let start = 0; start < order.length;) {
-      // Sorted by falling length: the first of a group is its longest, and all are padded to it.
-      const longest = prompts[order[start]!]!.ids.length;
-      const count = Math.max(1, Math.floor(GROUP_TOKENS / longest));
-      const group = order.slice(start, start + count);
-      const read =
-        longest > CHUNK_TOKENS
-          ? [await this.#readLong(prompts[group[0]!]!)]
-          : await this.#readTogether(group.map((i) => prompts[i]!));
-      read.forEach((result, i) => (results[group[i]!] = result));
-      start += read.length;
+    const opens = (i: number): boolean => this.#hasOpening(prompts[i]!);
+    for (const members of [[...prompts.keys()].filter(opens), [...prompts.keys()].filter((i) => !opens(i))]) {
+      if (members.length === 0) continue;
+      const opening = opens(members[0]!) ? await this.#readOpening() : undefined;
+      const lengthOf = (i: number): number => prompts[i]!.ids.length - (opening?.count ?? 0);
+      const order = members.sort((a, b) => lengthOf(b) - lengthOf(a));
+      for (let start = 0; start < order.length;) {
+        // Sorted by falling length: the first of a group is its longest, and all are padded to it.
+        const longest = lengthOf(order[start]!);
+        const count = Math.max(1, Math.floor(GROUP_TOKENS / longest));
+        const group = order.slice(start, start + count);
+        const read =
+          longest > CHUNK_TOKENS
+            ? [await this.#readLong(prompts[group[0]!]!)]
+            : await this.#readTogether(
+                group.map((i) => prompts[i]!),
+                opening,
+              );
+        read.forEach((result, i) => (results[group[i]!] = result));
+        start += read.length;
+      }
     }
     return results;
+  }
+
+  /** Whether a prompt begins with the template's opening as it is tokenised alone, and goes on after it. */
+  #hasOpening({ ids, imageSlots }: DecoderPrompt): boolean {
+    const opening = this.#openingIds;
+    if (opening.length === 0 || ids.length <= opening.length || (imageSlots[0] ?? Infinity) < opening.length)
+      return false;
+    return opening.every((id, at) => ids[at] === id);
+  }
+
+  async #readOpening(): Promise<ReadPart> {
+    if (this.#opening !== undefined) return this.#opening;
+    const ids = this.#openingIds;
+    const axis = Int32Array.from(ids.keys());
+    const positions: Positions = { axes: [axis, axis, axis], delta: 0 };
+    const [read] = await this.#readTogether([{ ids, positions, imageSlots: [], features: [] }], undefined);
+    this.#opening = read!.parts[0]!;
+    return this.#opening;
   }
 
   /**
@@ -151,35 +204,41 @@ export class LanguageModel {
     return logits.data as Float32Array;
   }
 
-  /** Prompts of at most a chunk, padded on the right: causal attention keeps the padding out of sight. */
-  async #readTogether(prompts: readonly DecoderPrompt[]): Promise<ReadPrompt[]> {
-    const longest = Math.max(...prompts.map(({ ids }) => ids.length));
+  /**
+   * Prompts of at most a chunk, padded on the right: causal attention keeps the padding out of sight.
+   * @param opening what they all begin with, where that has been read
+   */
+  async #readTogether(prompts: readonly DecoderPrompt[], opening: ReadPart | undefined): Promise<ReadPrompt[]> {
+    const before = opening?.count ?? 0;
+    const longest = Math.max(...prompts.map(({ ids }) => ids.length - before));
     const { hidden } = this.config;
     const embeds = new Float32Array(prompts.length * longest * hidden);
     const deepstack = this.#noDeepstack(prompts.length * longest);
     const axes = [0, 1, 2].map(() => new Int32Array(prompts.length * longest));
     prompts.forEach((prompt, row) => {
       this.#fill(
-        prompt,
+        { ...prompt, ids: prompt.ids.slice(before), imageSlots: prompt.imageSlots.map((slot) => slot - before) },
         embeds.subarray(row * longest * hidden),
         deepstack.map((layer) => layer.subarray(row * longest * hidden)),
       );
-      prompt.positions.axes.forEach((axis, i) => axes[i]!.set(axis, row * longest));
+      prompt.positions.axes.forEach((axis, i) => axes[i]!.set(axis.subarray(before, prompt.ids.length), row * longest));
     });
-    const empty = this.newCache(prompts.length, 0);
-    prompts.forEach(() => empty.addRow());
+    const past = this.newCache(prompts.length, before);
+    prompts.forEach(() => {
+      const row = past.addRow();
+      if (opening !== undefined) past.append(row, opening.block, opening.row, before);
+    });
     const outputs = await this.#run(this.#sessions.prefill, {
       embeds,
       batch: prompts.length,
       axes,
       deepstack,
-      picked: prompts.map(({ ids }, row) => row * longest + ids.length - 1),
-      past: empty.feeds(),
+      picked: prompts.map(({ ids }, row) => row * longest + ids.length - before - 1),
+      past: past.feeds(),
     });
-    return prompts.map((_, row) => ({
+    return prompts.map(({ ids }, row) => ({
       hidden: outputs.hidden.slice(row * hidden, (row + 1) * hidden),
-      block: outputs.block,
-      row,
+      parts: [...(opening === undefined ? [] : [opening]), { block: outputs.block, row, count: ids.length - before }],
     }));
   }
 
@@ -206,7 +265,7 @@ export class LanguageModel {
       cache.append(0, outputs.block, 0, end - start);
       last = outputs.hidden.slice();
     }
-    return { hidden: last, block: cache, row: 0 };
+    return { hidden: last, parts: [{ block: cache, row: 0, count: total }] };
   }
 
   /** Writes a prompt's token embeddings and image features into `[tokens, hidden]` arrays. */

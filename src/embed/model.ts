@@ -5,6 +5,7 @@ import { readGenerationConfig, type GenerationConfig } from "../checkpoint/gener
 import { Graph } from "../graph/index.ts";
 import { ChatTemplate } from "../input/chat-template.ts";
 import { ImageProcessor } from "../input/image-processor.ts";
+import { openingIds } from "../input/prompt.ts";
 import { Tokenizer } from "../input/tokenizer.ts";
 import { CheckpointError } from "../errors.ts";
 import { buildHead, buildTextDecoder, EMBEDDING_LAYER, familyOf, type VisionTower } from "../models/index.ts";
@@ -88,6 +89,7 @@ export async function openModel(
       { prefill, decode, head },
       new EmbeddingRows(checkpoint),
       tower.deepstackCount,
+      openingIds({ tokenizer, template }),
     ),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

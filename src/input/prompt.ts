@@ -83,6 +83,13 @@ export function buildPrompt(parts: PromptParts): Prompt {
   };
 }
 
+/** Ids of what the template writes before the user's text, tokenised alone: what nearly all prompts begin with. */
+export function openingIds({ tokenizer, template }: Pick<PromptParts, "tokenizer" | "template">): number[] {
+  const pieces = framePieces({ tokenizer, template, content: "", imageTokenCounts: [] });
+  const opening = pieces.slice(0, pieces.indexOf("content")) as TextPiece[];
+  return tokenizer.encodePieces(opening);
+}
+
 function turn(role: ChatMessage["role"], text: string): ChatMessage {
   return { role, content: [{ type: "text", text }] };
 }

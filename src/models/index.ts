@@ -8,7 +8,7 @@ import { qwen3Vl } from "./qwen3-vl.ts";
 export type { VisionTower } from "./family.ts";
 export { ropePositions, type Positions } from "./positions.ts";
 export { anglesOf, inverseFrequencies, mropeAxes } from "./rope.ts";
-export { packedFeeds, packedInputs, type Segment } from "./packed.ts";
+export { packedFeeds, packedInputs, PREFIX, type Segment } from "./packed.ts";
 export {
   buildHead,
   buildTextDecoder,

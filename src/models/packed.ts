@@ -1,5 +1,5 @@
 /** Rows of many sequences packed one after another, and the inputs that lay them out for `packedAttention`. */
-import type { Dim } from "../shape.ts";
+import { addDims, type Dim } from "../shape.ts";
 import { floats, type Feeds, type HostTensor } from "../host-tensor.ts";
 import type { Graph } from "../graph/index.ts";
 import type { PackedLayout } from "../nn/attention.ts";
@@ -18,11 +18,14 @@ export interface Segment {
   readonly fork?: { readonly from: number; readonly to: number } | undefined;
 }
 
-/** Segments padded to one length, under the name that their inputs begin with. */
+/** Segments padded to one length, under the name that their inputs begin with; a first group named `PREFIX` is a prefix. */
 export interface SegmentGroup {
   readonly name: string;
   readonly segments: readonly Segment[];
 }
+
+/** Name of the group whose one segment all others begin with. */
+export const PREFIX = "prefix";
 
 /** Heads whose rows are laid out. */
 interface Heads {
@@ -47,18 +50,21 @@ export function packedInputs(
   { heads, kvHeads }: Heads,
 ): PackedLayout {
   const places = graph.input(`${layout}.places`, "int32", [rows, heads]);
+  const hasPrefix = groups[0] === PREFIX;
   return {
+    hasPrefix,
     places,
     kvPlaces: heads === kvHeads ? places : graph.input(`${layout}.kv_places`, "int32", [rows, kvHeads]),
     groups: groups.map((group) => {
-      const [count, length] = [`${group}_segments`, `${group}_length`];
+      const [count, length] = [group === PREFIX ? 1 : `${group}_segments`, `${group}_length`];
+      const seen = hasPrefix && group !== PREFIX ? addDims(`${PREFIX}_length`, length) : length;
       const slots = graph.input(`${group}.slots`, "int32", [count, heads, length]);
       return {
         count,
         length,
         slots,
         kvSlots: heads === kvHeads ? slots : graph.input(`${group}.kv_slots`, "int32", [count, kvHeads, length]),
-        bias: graph.input(`${group}.bias`, "float32", [count, 1, sight === "all" ? 1 : length, length]),
+        bias: graph.input(`${group}.bias`, "float32", [count, 1, sight === "all" ? 1 : length, seen]),
         filled: graph.input(`${group}.filled`, "float32", [count, 1, length, 1]),
       };
     }),
@@ -104,22 +110,24 @@ export function packedFeeds(
     segments.forEach(({ rows }, segment) => filled.fill(1, segment * length, segment * length + rows.length));
     feeds[`${name}.filled`] = floats(filled, [segments.length, 1, length, 1]);
     const height = sight === "all" ? 1 : length;
-    const bias = new Float32Array(segments.length * height * length).fill(UNSEEN);
+    const before = padded[0]!.name === PREFIX && name !== PREFIX ? padded[0]!.length : 0;
+    const width = before + length;
+    const bias = new Float32Array(segments.length * height * width).fill(UNSEEN);
     segments.forEach((segment, i) => {
-      const start = i * height * length;
+      const start = i * height * width;
       if (sight === "all") bias.fill(0, start, start + segment.rows.length);
-      else openCausal(bias, start, length, segment);
+      else openCausal(bias, start, width, before, segment);
     });
-    feeds[`${name}.bias`] = floats(bias, [segments.length, 1, height, length]);
+    feeds[`${name}.bias`] = floats(bias, [segments.length, 1, height, width]);
   }
   return feeds;
 }
 
-/** Opens to each slot those before it and itself, but for the other branch of a fork. */
-function openCausal(bias: Float32Array, start: number, length: number, { rows, fork }: Segment): void {
+/** Opens to each slot the `before` slots of the prefix, those before it and itself, but for the other branch of a fork. */
+function openCausal(bias: Float32Array, start: number, width: number, before: number, { rows, fork }: Segment): void {
   for (let slot = 0; slot < rows.length; slot++) {
-    const line = start + slot * length;
-    bias.fill(0, line, line + slot + 1);
-    if (fork !== undefined && slot >= fork.to) bias.fill(UNSEEN, line + fork.from, line + fork.to);
+    const line = start + slot * width;
+    bias.fill(0, line, line + before + slot + 1);
+    if (fork !== undefined && slot >= fork.to) bias.fill(UNSEEN, line + before + fork.from, line + before + fork.to);
   }
 }

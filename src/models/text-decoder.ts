@@ -33,6 +33,7 @@ interface Angles {
 /**
  * The decoder that all three families share: grouped-query attention with multimodal RoPE, SwiGLU, RMS norms; biases
  * and per-head q/k norms where the checkpoint has them. One graph serves prefill (a past of one masked slot) and decoding.
+ * Past the attention of the last layer only the rows picked are gone on with.
  *
  * Inputs: `embeds [batch, seq, hidden]`, `cos`, `sin` `[batch*seq, headDim/2]`, `new_bias [seq, seq]`,
  * `past_bias [batch, 1, 1, 1, past]`, `past_key.i`, `past_value.i` `[batch, kvHeads, past, headDim]`,
@@ -52,11 +53,14 @@ export function buildTextDecoder(graph: Graph, weights: Weights, config: TextCon
       graph.output(`value.${layer}`, value);
       return output;
     };
-    const output = decoderLayer(x, scope.scope(`layers.${layer}`), inputs, inputs, attend, config);
+    const wanted = layer === config.layers - 1 ? inputs.picked : undefined;
+    x = decoderLayer(x, scope.scope(`layers.${layer}`), inputs, inputs, attend, config, wanted);
     const features = inputs.deepstack[layer];
-    x = features === undefined ? output : add(output, reshape(features, [rows, hidden]));
+    if (features === undefined) continue;
+    const flat = reshape(features, [rows, hidden]);
+    x = add(x, wanted === undefined ? flat : gather(flat, wanted));
   }
-  graph.output("hidden", finalNorm(gather(x, inputs.picked), weights, config));
+  graph.output("hidden", finalNorm(x, weights, config));
 }
 
 /** What the decoder reads at once in training: rows of many sequences, packed one after another. */

@@ -8,6 +8,7 @@ import {
   mul,
   multiHeadAttention,
   rearrange,
+  repeat,
   reshape,
   scalar,
   softmax,
@@ -90,7 +91,7 @@ export interface PackedSegments {
   readonly slots: Tensor;
   /** The same for key-value heads. */
   readonly kvSlots: Tensor;
-  /** float32 `[count, 1, 1 | length, length]`: 0 where a key may be looked at, very negative where not */
+  /** float32 `[count, 1, 1 | length, length]`, wider by a prefix: 0 where a key may be looked at, very negative where not */
   readonly bias: Tensor;
   /** float32 `[count, 1, length, 1]`: 1 in slots that hold a row, 0 in the others */
   readonly filled: Tensor;
@@ -100,6 +101,11 @@ export interface PackedSegments {
 export interface PackedLayout {
   /** One or more groups of segments, each of a length of its own; together they hold every row once. */
   readonly groups: readonly PackedSegments[];
+  /**
+   * Whether the first group is one segment that all segments of the others begin with: it is computed once, and its keys
+   * stand before theirs.
+   */
+  readonly hasPrefix: boolean;
   /** int32 `[rows, heads]`: where each head row stands in the flattened slots of all groups */
   readonly places: Tensor;
   /** The same for key-value heads. */
@@ -118,7 +124,7 @@ export function packedAttention(
   q: Tensor,
   k: Tensor,
   v: Tensor,
-  { groups, places, kvPlaces }: PackedLayout,
+  { groups, hasPrefix, places, kvPlaces }: PackedLayout,
   { heads, kvHeads, headDim }: { heads: number; kvHeads: number; headDim: number },
 ): Tensor {
   const rows = q.shape[0]!;
@@ -133,15 +139,18 @@ export function packedAttention(
   const queries = inSlots(q, heads, slotsOf, places);
   const keys = inSlots(k, kvHeads, kvSlotsOf, kvPlaces);
   const values = inSlots(v, kvHeads, kvSlotsOf, kvPlaces);
+  const kvOf = (all: readonly Tensor[], i: number): Tensor => {
+    const { count, length } = groups[i]!;
+    const own = reshape(all[i]!, [count, kvHeads, length, headDim]);
+    return hasPrefix && i > 0 ? concat([repeat(kvOf(all, 0), count), own], 2) : own;
+  };
   const mixed = groups.map(({ count, length, bias, filled }, i) => {
     const stacked = multiplyDims(heads / kvHeads, length);
-    const [query, key, value] = [
-      reshape(queries[i]!, [count, kvHeads, stacked, headDim]),
-      reshape(keys[i]!, [count, kvHeads, length, headDim]),
-      reshape(values[i]!, [count, kvHeads, length, headDim]),
-    ];
-    const scores = add(reshape(matMul(query, swapLast(key)), [count, heads, length, length]), bias);
-    const shares = reshape(softmax(scores), [count, kvHeads, stacked, length]);
+    const query = reshape(queries[i]!, [count, kvHeads, stacked, headDim]);
+    const [key, value] = [kvOf(keys, i), kvOf(values, i)];
+    const seen = key.shape[2]!;
+    const scores = add(reshape(matMul(query, swapLast(key)), [count, heads, length, seen]), bias);
+    const shares = reshape(softmax(scores), [count, kvHeads, stacked, seen]);
     // Padding is read by nobody; without the product its gradient would be that of a row it repeats.
     const real = mul(reshape(matMul(shares, value), [count, heads, length, headDim]), filled);
     return reshape(real, [multiplyDims(count, heads, length), headDim]);

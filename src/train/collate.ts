@@ -2,7 +2,7 @@
 import type { TextConfig } from "../checkpoint/config.ts";
 import { floats, indices, joinFloats, type Feeds, type HostTensor } from "../host-tensor.ts";
 import type { PreparedImage } from "../input/image-processor.ts";
-import { anglesOf, inverseFrequencies, mropeAxes, packedFeeds, type Positions, type Segment } from "../models/index.ts";
+import { anglesOf, inverseFrequencies, mropeAxes, packedFeeds, PREFIX, type Positions, type Segment } from "../models/index.ts";
 import { EXCLUDED } from "./losses.ts";
 import { LAYOUT, QUERY_GROUP, TARGET_GROUP, type GraphKind, type ModelShape } from "./training-graph.ts";
 
@@ -41,6 +41,7 @@ export interface Branches {
 export interface Collated {
   readonly feeds: Feeds;
   readonly images: boolean;
+  readonly prefix: boolean;
   /** Tokens whose prediction counts. */
   readonly labels: number;
   /** Rows that go through the decoder. */
@@ -50,8 +51,13 @@ export interface Collated {
   readonly candidates: readonly string[];
 }
 
+/** Fewest common tokens that are worth a group of their own. */
+const LEAST_PREFIX = 4;
+
 /** Rows as they are packed. */
 class Packing {
+  /** Tokens that every sequence begins with; their rows come first. */
+  readonly prefix: number;
   readonly source: number[] = [];
   readonly deepstack: number[] = [];
   readonly axes: [number[], number[], number[]] = [[], [], []];
@@ -60,14 +66,24 @@ class Packing {
   #features = 0;
   readonly #vocab: number;
 
-  constructor(vocab: number) {
+  /** @param sides every sequence that will be packed */
+  constructor(vocab: number, sides: readonly PromptSide[]) {
     this.#vocab = vocab;
+    const common = commonPrefix(sides);
+    this.prefix = common < LEAST_PREFIX ? 0 : common;
+    const first = sides[0]!;
+    for (let at = 0; at < this.prefix; at++) {
+      this.source.push(first.ids[at]!);
+      this.deepstack.push(0);
+      this.axes.forEach((axis, i) => axis.push(first.positions.axes[i]![at]!));
+    }
   }
 
   get rows(): number {
     return this.source.length;
   }
 
+  /** The rows of a prompt after the prefix. */
   prompt({ ids, positions, imageSlots, images }: PromptSide): number[] {
     const start = this.rows;
     const features = images.flatMap((image) => {
@@ -76,12 +92,13 @@ class Packing {
     });
     let next = 0;
     ids.forEach((id, at) => {
+      if (at < this.prefix) return;
       const feature = imageSlots[next] === at ? features[next++]! : undefined;
       this.source.push(feature === undefined ? id : this.#vocab + feature);
       this.deepstack.push(feature === undefined ? 0 : feature + 1);
       this.axes.forEach((axis, i) => axis.push(positions.axes[i]![at]!));
     });
-    return Array.from({ length: ids.length }, (_, i) => start + i);
+    return Array.from({ length: ids.length - this.prefix }, (_, i) => start + i);
   }
 
   /** Tokens after a prompt, all axes together. */
@@ -126,7 +143,9 @@ export class Collator {
   /** @param branches what follows each pair's query, one per pair */
   collate(pairs: readonly TrainingPair[], branches: readonly Branches[]): Collated {
     const { config, tower } = this.#model;
-    const packing = new Packing(config.text.vocab);
+    const hasEmbeddings = branches.some(({ contrast }) => contrast !== undefined);
+    const targets = hasEmbeddings ? [...pairs.map(({ target }) => target), ...pairs.flatMap((it) => it.negatives)] : [];
+    const packing = new Packing(config.text.vocab, [...pairs.map(({ query }) => query), ...targets]);
     const labels: number[] = [];
     const labelRows: number[] = [];
     const queryRows: number[] = [];
@@ -152,8 +171,6 @@ export class Collator {
       queryRows.push(rows.at(-1)!);
       return { rows, fork };
     });
-    const hasEmbeddings = queryRows.length > 0;
-    const targets = hasEmbeddings ? [...pairs.map(({ target }) => target), ...pairs.flatMap((it) => it.negatives)] : [];
     const { segments: targetSegments, rows: targetRows } = this.#packTargets(packing, targets);
     const images = packing.images.length > 0;
     const feeds: Record<string, HostTensor> = {
@@ -162,6 +179,7 @@ export class Collator {
       ...packedFeeds(
         LAYOUT,
         [
+          ...(packing.prefix > 0 ? [{ name: PREFIX, segments: [{ rows: [...Array(packing.prefix).keys()] }] }] : []),
           { name: QUERY_GROUP, segments: querySegments },
           ...(hasEmbeddings ? [{ name: TARGET_GROUP, segments: targetSegments }] : []),
         ],
@@ -176,6 +194,7 @@ export class Collator {
     return {
       feeds,
       images,
+      prefix: packing.prefix > 0,
       labels: labels.length,
       rows: packing.rows,
       queries: queryRows.length,
@@ -184,8 +203,11 @@ export class Collator {
   }
 
   /** The kind of graph that a collated batch wants. */
-  kindOf({ images, labels, queries }: Collated, embeddings: GraphKind["embeddings"]): Omit<GraphKind, "backward"> {
-    return { images, lm: labels > 0, embeddings: queries === 0 ? "none" : embeddings };
+  kindOf(
+    { images, prefix, labels, queries }: Collated,
+    embeddings: GraphKind["embeddings"],
+  ): Omit<GraphKind, "backward"> {
+    return { images, prefix, lm: labels > 0, embeddings: queries === 0 ? "none" : embeddings };
   }
 
   /** Each target once, with `<emb>` right after its prompt; a row per candidate. */
@@ -215,6 +237,17 @@ export class Collator {
     const joined = joinFloats(images.map((image) => image.patches));
     return { patches: floats(joined, [patches, joined.length / patches]), ...this.#model.tower.trainingFeeds(grids) };
   }
+}
+
+/** How many tokens all sides begin with; the last token of each, and every image token, stays its own. */
+function commonPrefix(sides: readonly PromptSide[]): number {
+  const first = sides[0]!;
+  return sides.reduce((common, { ids, imageSlots }) => {
+    const most = Math.min(common, ids.length - 1, imageSlots[0] ?? ids.length);
+    let at = 0;
+    while (at < most && ids[at] === first.ids[at]) at++;
+    return at;
+  }, Infinity);
 }
 
 /**

@@ -4,6 +4,7 @@ import { Engine, type EngineItem } from "../embed/engine.ts";
 import { VisionEncoder } from "../embed/vision-encoder.ts";
 import { Graph, serialize } from "../graph/index.ts";
 import type { Feeds } from "../host-tensor.ts";
+import { openingIds } from "../input/prompt.ts";
 import { buildHead, buildTextDecoder, EMBEDDING_LAYER } from "../models/index.ts";
 import { Weights } from "../nn/weights.ts";
 import { Session, type Runner, type SessionOptions } from "../runtime/session.ts";
@@ -31,29 +32,35 @@ interface WriterItem extends EngineItem {
   readonly side: PromptSide;
 }
 
-/** Most prompts that write at the same time. */
-const MAX_BATCH = 256;
-
 /** Writes rationales with a training model's current weights. */
 export class RationaleWriter implements AsyncDisposable {
   readonly #engine: Engine<WriterItem>;
+  readonly #language: LanguageModel;
   readonly #options: WritingOptions;
   readonly #embId: number;
   readonly #stack: AsyncDisposableStack;
 
   private constructor(
     engine: Engine<WriterItem>,
+    language: LanguageModel,
     options: WritingOptions,
     embId: number,
     stack: AsyncDisposableStack,
   ) {
     this.#engine = engine;
+    this.#language = language;
     this.#options = options;
     this.#embId = embId;
     this.#stack = stack;
   }
 
-  static async open(model: TrainingModel, writing: WritingOptions, session: SessionOptions): Promise<RationaleWriter> {
+  /** @param batch prompts that write at the same time */
+  static async open(
+    model: TrainingModel,
+    writing: WritingOptions,
+    batch: number,
+    session: SessionOptions,
+  ): Promise<RationaleWriter> {
     const { config, tower, weights, loraOf } = model;
     await using stack = new AsyncDisposableStack();
     const open = async (name: string, build: (graph: Graph, inputs: Weights) => void): Promise<Runner> => {
@@ -79,27 +86,32 @@ export class RationaleWriter implements AsyncDisposable {
     const head = await open("writer-head", (graph, inputs) => buildHead(graph, inputs, config.text, model.tied));
     const { hidden } = config.text;
     const table = weights.data(`${EMBEDDING_LAYER}.weight`);
+    const language = new LanguageModel(
+      config.text,
+      { prefill: decoder, decode: decoder, head },
+      { row: (id) => table.subarray(id * hidden, (id + 1) * hidden) },
+      tower.deepstackCount,
+      openingIds(model.prompts),
+    );
     const engine = new Engine<WriterItem>(
       {
         vision: new VisionEncoder(vision, tower, hidden),
-        language: new LanguageModel(
-          config.text,
-          { prefill: decoder, decode: decoder, head },
-          { row: (id) => table.subarray(id * hidden, (id + 1) * hidden) },
-          tower.deepstackCount,
-        ),
+        language,
         tokenizer: model.prompts.tokenizer,
       },
       model.ending,
-      MAX_BATCH,
-      async ({ side }) => ({
-        prompt: { ids: side.ids, positions: side.positions, imageSlots: side.imageSlots },
-        images: side.images,
-        promptTokens: side.ids.length,
-        givenIds: [],
-      }),
+      {
+        batch,
+        embeds: false,
+        prepare: async ({ side }) => ({
+          prompt: { ids: side.ids, positions: side.positions, imageSlots: side.imageSlots },
+          images: side.images,
+          promptTokens: side.ids.length,
+          givenIds: [],
+        }),
+      },
     );
-    return new RationaleWriter(engine, writing, model.embId, stack.move());
+    return new RationaleWriter(engine, language, writing, model.embId, stack.move());
   }
 
   /**
@@ -111,6 +123,7 @@ export class RationaleWriter implements AsyncDisposable {
     seeds: readonly number[],
     signal: AbortSignal,
   ): Promise<WrittenRationale[]> {
+    this.#language.forget();
     return await Promise.all(
       sides.map(async (side, i) => {
         const reason = { ...this.#options, onBudget: "pool-last" as const, seed: seeds[i]! };

@@ -167,7 +167,7 @@ export class StepRunner implements AsyncDisposable {
     const positives: Float32Array[] = [];
     const negatives: Float32Array[] = [];
     for (const part of parts) {
-      const kind: GraphKind = { images: part.images, lm: false, embeddings: "states", backward: false };
+      const kind: GraphKind = { ...this.#collator.kindOf(part, "states"), lm: false, backward: false };
       const outputs = await this.#run(kind, part, scales, {});
       queries.push(outputs["queries"]!.data as Float32Array);
       const states = outputs["targets"]!.data as Float32Array;
@@ -253,7 +253,7 @@ export class StepRunner implements AsyncDisposable {
   }
 
   async #open(kind: GraphKind): Promise<OpenGraph> {
-    const key = JSON.stringify([kind.images, kind.lm, kind.embeddings, kind.backward]);
+    const key = JSON.stringify([kind.images, kind.prefix, kind.lm, kind.embeddings, kind.backward]);
     const known = this.#graphs.get(key);
     if (known !== undefined) return known;
     const { graph, trained } = buildTrainingGraph(this.#model, kind, this.#objective, this.#trainable);

@@ -21,6 +21,7 @@ import {
   headLayer,
   packedInputs,
   packedTextDecoder,
+  PREFIX,
   type VisionTower,
 } from "../models/index.ts";
 import { Weights, type LoraLayer, type TensorShapes } from "../nn/weights.ts";
@@ -46,6 +47,8 @@ export interface Objective extends ContrastiveOptions {
 export interface GraphKind {
   /** Whether the rows hold images. */
   readonly images: boolean;
+  /** Whether all sequences begin with the same tokens, which are computed once. */
+  readonly prefix: boolean;
   /** Whether rationales are to be predicted. */
   readonly lm: boolean;
   /**
@@ -79,7 +82,9 @@ export function buildTrainingGraph(
   objective: Objective,
   trainable: ReadonlySet<string>,
 ): { graph: Graph; trained: readonly string[] } {
-  const graph = new Graph(`train-${kind.embeddings}${kind.lm ? "-lm" : ""}${kind.images ? "-images" : ""}`);
+  const parts = { lm: kind.lm, images: kind.images, prefix: kind.prefix };
+  const named = Object.entries(parts).filter(([, has]) => has);
+  const graph = new Graph(["train", kind.embeddings, ...named.map(([name]) => name)].join("-"));
   const weights = Weights.asInputs(graph, model.shapes, model.loraOf);
   const wanted = [
     ...(kind.lm ? [graph.input("label_rows", "int64", ["labels"])] : []),
@@ -161,7 +166,11 @@ function hiddenStates(
   const source = graph.input("source", "int64", ["rows"]);
   const cos = graph.input("row_cos", "float32", ["rows", headDim / 2]);
   const sin = graph.input("row_sin", "float32", ["rows", headDim / 2]);
-  const groups = kind.embeddings === "none" ? [QUERY_GROUP] : [QUERY_GROUP, TARGET_GROUP];
+  const groups = [
+    ...(kind.prefix ? [PREFIX] : []),
+    QUERY_GROUP,
+    ...(kind.embeddings === "none" ? [] : [TARGET_GROUP]),
+  ];
   const layout = packedInputs(graph, LAYOUT, groups, "rows", "causal", config.text);
   const table = weights.scope(EMBEDDING_LAYER).get("weight");
   if (!kind.images) {

@@ -27,7 +27,7 @@ export function shapeOf(x: Tensor, start: number, end: number): Tensor {
  * The extent `dim` as an int64 vector of length 1, read at run time from a graph input, or else from one of `near`.
  * Inputs first: they live through the whole run anyway.
  */
-function extent(what: string, graph: Graph, dim: Dim, near: readonly Tensor[]): Tensor {
+export function extent(what: string, graph: Graph, dim: Dim, near: readonly Tensor[]): Tensor {
   if (typeof dim === "number") return graph.constant("int64", [dim], [1]);
   const source = [...graph.inputs, ...near].find(({ shape }) => shape.includes(dim));
   if (source === undefined)

@@ -2,7 +2,7 @@ import { ShapeError } from "../../errors.ts";
 import { broadcastShapes, formatShape, normalizeAxis, parseShape, type Dim, type Shape } from "../../shape.ts";
 import { defineOp, intAttr, intsAttr, required, type GradientRule, type Inferred } from "../op.ts";
 import type { Attributes, Tensor } from "../tensor.ts";
-import { reshapeLike, shapeOf } from "./movement.ts";
+import { concat, extent, reshapeLike, shapeOf } from "./movement.ts";
 
 function inferReduce(what: string) {
   return (inputs: readonly (Tensor | undefined)[], attrs: Attributes): readonly Inferred[] => {
@@ -89,4 +89,12 @@ const expandOp = defineOp({
 export function expand(x: Tensor, like: Tensor): Tensor {
   if (formatShape(x.shape) === formatShape(like.shape)) return x;
   return expandOp([x, shapeOf(like, 0, like.shape.length)], { $to: like.shape.join(",") })[0]!;
+}
+
+/** `x` of extent 1 along its first axis, `count` times: `[1, ...rest]` -> `[count, ...rest]`. */
+export function repeat(x: Tensor, count: Dim): Tensor {
+  const { graph } = x;
+  const to = [count, ...x.shape.slice(1)];
+  const shape = concat([extent("repeat", graph, count, []), shapeOf(x, 1, x.shape.length)], 0);
+  return expandOp([x, shape], { $to: to.join(",") })[0]!;
 }

@@ -57,6 +57,8 @@ function model(): SizedModel {
       merge: 2,
       deepstackCount: 0,
       feeds: () => ({}),
+      trainingFeeds: () => assert.fail("not trained"),
+      buildForTraining: () => assert.fail("not trained"),
       build: (graph, weights) => ({
         embeds: weights.scope("model.visual.proj").linear(graph.input("patches", "float32", ["patches", 48])),
         deepstack: [],
