@@ -44,10 +44,7 @@ export interface RandomSizes {
 }
 
 /** Writes the folder unless it is there already, and returns it. */
-export function randomCheckpoint(
-  folder: string,
-  { layers, depth, seed, widths = WIDTHS_3B }: RandomSizes,
-): string {
+export function randomCheckpoint(folder: string, { layers, depth, seed, widths = WIDTHS_3B }: RandomSizes): string {
   const { text, vision } = widths;
   if (existsSync(join(folder, "model.safetensors"))) return folder;
   mkdirSync(folder, { recursive: true });

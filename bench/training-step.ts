@@ -56,7 +56,8 @@ const PATCH_COLUMNS = 1176;
  */
 export function trainingBatch(kind: StepKind, batch: number, vocab: number): TrainingWork {
   const random = seededRandom(5);
-  const words = (count: number): number[] => Array.from({ length: count }, () => Math.floor(random() * Math.min(500, vocab)));
+  const words = (count: number): number[] =>
+    Array.from({ length: count }, () => Math.floor(random() * Math.min(500, vocab)));
   const folder = join(import.meta.dirname, "../test/fixtures/qwen2_5_vl/checkpoint");
   const opening = openingIds({ tokenizer: Tokenizer.load(folder), template: ChatTemplate.load(folder) });
   const closing = words(5);
@@ -132,9 +133,10 @@ export async function measureOurs(
       AbortSignal.timeout(600_000),
     );
     const generatedMs = performance.now();
-    const branches = pairs.map(
-      ({ oracleIds }, i): Branches => ({ lm: oracleIds, contrast: written === undefined ? "lm" : written[i]!.ids }),
-    );
+    const branches = pairs.map(({ oracleIds }, i): Branches => ({
+      lm: oracleIds,
+      contrast: written === undefined ? "lm" : written[i]!.ids,
+    }));
     const [loss] = await runner.backward([{ pairs, branches }], pairs.length, optimizer);
     await runner.update(optimizer, work.learningRate, 1);
     const endMs = performance.now();
@@ -191,7 +193,12 @@ function sideOf(ids: readonly number[], index: number): PromptSide {
   const images = imageSlots.length === 0 ? [] : [picture(index)];
   return {
     ids,
-    positions: ropePositions(ids, IDS.imagePad, images.map(({ grid }) => grid), 2),
+    positions: ropePositions(
+      ids,
+      IDS.imagePad,
+      images.map(({ grid }) => grid),
+      2,
+    ),
     imageSlots,
     images,
     key: `${ids.join(",")}#${index}`,

@@ -68,12 +68,16 @@ for (const size of values.sizes.split(",")) {
   for (const kind of values.kinds.split(",") as StepKind[]) {
     const work = trainingBatch(kind, batch, sizes.widths.text.vocab);
     const ours = await measureOurs(folder, work, { steps, threads });
-    console.log(`\n${kind === "step" ? "training step" : "RGE step"}, ${ours.parameters / 1e6} M parameters, ${batch} pairs, ${ours.tokens} tokens a step`);
+    console.log(
+      `\n${kind === "step" ? "training step" : "RGE step"}, ${ours.parameters / 1e6} M parameters, ${batch} pairs, ${ours.tokens} tokens a step`,
+    );
     report("rge", ours);
     if (values.python === undefined) continue;
     const theirs = measureTorch(values.python, folder, work, size);
     report("torch", theirs);
-    console.log(`  ratio ${(ours.seconds / theirs.seconds).toFixed(3)} of PyTorch's time; losses differ by ${lossGap(ours, theirs)}`);
+    console.log(
+      `  ratio ${(ours.seconds / theirs.seconds).toFixed(3)} of PyTorch's time; losses differ by ${lossGap(ours, theirs)}`,
+    );
   }
 }
 

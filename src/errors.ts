@@ -33,6 +33,12 @@ export class InputError extends RgeError {}
 /** A picture that cannot be read or that goes past a limit. */
 export class ImageError extends InputError {}
 
+/** A dataset that cannot be read, or that holds nothing to work on. */
+export class DatasetError extends RgeError {}
+
+/** A training run that cannot go on: numbers that are not finite, or a state that does not fit. */
+export class TrainingError extends RgeError {}
+
 /** A rationale that did not end as the caller required. */
 export class RationaleError extends RgeError {}
 

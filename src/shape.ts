@@ -76,6 +76,24 @@ export function addDims(...dims: readonly Dim[]): Dim {
   return parts.length === 1 ? parts[0]! : `(${parts.join("+")})`;
 }
 
+/**
+ * The number that an extent comes to.
+ * @param sizes what each name stands for
+ * @throws {ShapeError} a name that is not among them
+ */
+export function evaluateDim(dim: Dim, sizes: Readonly<Record<string, number>>): number {
+  return terms(dim).reduce<number>((sum, term) => {
+    const { coefficient, names } = factors(term);
+    return (
+      names.reduce((product, name) => {
+        const size = name.startsWith("(") ? evaluateDim(name, sizes) : sizes[name];
+        if (size === undefined) throw new ShapeError(`the extent ${dim} holds ${name}, whose size is not given`);
+        return product * size;
+      }, coefficient) + sum
+    );
+  }, 0);
+}
+
 /** Shape of an elementwise result under NumPy broadcasting; `what` opens the error. */
 export function broadcastShapes(a: Shape, b: Shape, what: string): Shape {
   const rank = Math.max(a.length, b.length);

@@ -80,6 +80,12 @@ export class Checkpoint {
     return [...this.#tensors.keys()];
   }
 
+  /** The name that a tensor has in its file.
+   * @throws {CheckpointError} unknown name */
+  storedName(name: string): string {
+    return this.#get(name).entry.name;
+  }
+
   /** @throws {CheckpointError} unknown name */
   shape(name: string): readonly number[] {
     return this.#get(name).entry.shape;

@@ -3,7 +3,7 @@ import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "n
 import { CheckpointError } from "../errors.ts";
 import { quoted } from "./quoted.ts";
 import { MAX_HEADER_BYTES } from "./safetensors.ts";
-import { type StoredDtype, bytesPerElement, toBfloat16 } from "./stored-dtype.ts";
+import { type StoredDtype, bytesPerElement, toBfloat16, toFloat16 } from "./stored-dtype.ts";
 
 /** One tensor to write. */
 export interface TensorToWrite {
@@ -11,7 +11,7 @@ export interface TensorToWrite {
   dtype: StoredDtype;
   shape: readonly number[];
   /**
-   * Row-major content: little-endian bytes of `dtype`, or floats for `F32` (as they are) and `BF16` (rounded).
+   * Row-major content: little-endian bytes of `dtype`, or floats for `F32` (as they are), `BF16` and `F16` (rounded).
    * A function is called when its tensor's turn comes, so that a big checkpoint is never in memory at once.
    */
   data: Uint8Array | Float32Array | (() => Uint8Array | Float32Array);
@@ -81,7 +81,10 @@ function encodeContent(path: string, tensor: TensorToWrite): Uint8Array {
   if (data instanceof Uint8Array) bytes = data;
   else if (dtype === "F32") bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   else if (dtype === "BF16") bytes = toBfloat16(data);
-  else throw new CheckpointError(`${path}: ${quoted(name)}: floats can be written as F32 or BF16, not as ${dtype}.`);
+  else if (dtype === "F16") bytes = toFloat16(data);
+  else {
+    throw new CheckpointError(`${path}: ${quoted(name)}: floats can be written as F32, BF16 or F16, not as ${dtype}.`);
+  }
   const expected = contentBytes(path, tensor);
   if (bytes.length !== expected) {
     throw new CheckpointError(

@@ -85,6 +85,34 @@ export function toBfloat16(values: Float32Array): Uint8Array {
   return new Uint8Array(out.buffer);
 }
 
+/**
+ * float32 to float16, rounded to nearest with ties to even; too large becomes infinity, NaN stays NaN.
+ * @returns two bytes per element, little-endian
+ */
+export function toFloat16(values: Float32Array): Uint8Array {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const out = new Uint16Array(values.length);
+  for (let i = 0; i < values.length; i++) {
+    const word = bits[i]!;
+    const sign = (word >>> 16) & 0x8000;
+    const magnitude = word & 0x7fff_ffff;
+    if (magnitude > 0x7f80_0000) out[i] = sign | 0x7e00;
+    else if (magnitude >= 0x477f_f000) out[i] = sign | 0x7c00;
+    // From 2^-14 on the exponent moves and 13 bits are rounded off; below, steps are of 2^-24.
+    else if (magnitude >= 0x3880_0000)
+      out[i] = sign | ((magnitude - 0x3800_0000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
+    else out[i] = sign | roundHalfEven(Math.abs(values[i]!) * 2 ** 24);
+  }
+  return new Uint8Array(out.buffer);
+}
+
+function roundHalfEven(value: number): number {
+  const below = Math.floor(value);
+  const rest = value - below;
+  if (rest !== 0.5) return rest < 0.5 ? below : below + 1;
+  return below % 2 === 0 ? below : below + 1;
+}
+
 let table: Uint32Array | undefined;
 
 /** The float32 bits of all 65536 float16 values, made on first use; `Float16Array` is missing from Node 22. */

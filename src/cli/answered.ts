@@ -4,7 +4,7 @@ import { stat } from "node:fs/promises";
 import { UsageError } from "../errors.ts";
 import { readAnswer } from "./answer-line.ts";
 import type { ParsedLine } from "./item-line.ts";
-import { readLines } from "./lines.ts";
+import { readLines } from "../lines.ts";
 
 /** How much of an output can be kept. */
 export interface Answered {

@@ -10,7 +10,7 @@ import { EXIT, StatusError } from "./exit-status.ts";
 import { inOrder } from "../embed/in-order.ts";
 import { isSameFile, openInput, type Input } from "./input.ts";
 import { parseItemLine, type ItemDefaults, type ParsedLine } from "./item-line.ts";
-import { isBlank, readLines } from "./lines.ts";
+import { isBlank, readLines } from "../lines.ts";
 import { loadModel } from "./load-model.ts";
 import { openOutput, standardOutput, type Output } from "./output.ts";
 import { formatDuration } from "./units.ts";

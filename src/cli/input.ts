@@ -4,7 +4,7 @@ import { realpath, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Readable } from "node:stream";
 import { messageOf, UsageError } from "../errors.ts";
-import { isBlank, readLines } from "./lines.ts";
+import { isBlank, readLines } from "../lines.ts";
 
 /** A file of items, or stdin. */
 export interface Input {

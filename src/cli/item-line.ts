@@ -4,7 +4,7 @@ import * as z from "zod";
 import { nearestNames } from "../checkpoint/tensor-names.ts";
 import { InputError, messageOf } from "../errors.ts";
 import type { EmbedItem, ReasonOptions } from "../embed/types.ts";
-import { MAX_LINE_BYTES, type Line } from "./lines.ts";
+import { MAX_LINE_BYTES, type Line } from "../lines.ts";
 
 /** What holds for every item that does not say otherwise. */
 export interface ItemDefaults {

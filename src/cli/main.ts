@@ -24,6 +24,11 @@ const VERBS: readonly Verb[] = [
     summary: "Embed text and images, one item or a file of them.",
     load: () => import("./commands/embed.ts"),
   },
+  {
+    name: "train",
+    summary: "Train a model, or a LoRA adapter, from a file of settings.",
+    load: () => import("./commands/train.ts"),
+  },
   { name: "pull", summary: "Download a model and print its folder.", load: () => import("./commands/pull.ts") },
   {
     name: "info",

@@ -9,6 +9,8 @@ export interface Step {
   /** `undefined` where nobody knows. */
   readonly total: number | undefined;
   readonly unit: "bytes" | "items";
+  /** Stands at the end of the line. */
+  readonly note?: string;
 }
 
 /** Where progress is written: `process.stderr`, or a stand-in. */
@@ -94,7 +96,7 @@ export interface Pace {
 }
 
 /** `"model.safetensors [#####...............]  25%  1.0 GiB / 4.0 GiB  64.0 MiB/s  48.0 s left"` */
-export function formatStep({ what, done, total, unit }: Step, { elapsedMs, since, bar }: Pace): string {
+export function formatStep({ what, done, total, unit, note }: Step, { elapsedMs, since, bar }: Pace): string {
   const amount = (count: number): string => (unit === "bytes" ? formatBytes(count) : formatCount(Math.round(count)));
   const parts = [what];
   if (total === undefined || total === 0) parts.push(amount(done));
@@ -109,6 +111,7 @@ export function formatStep({ what, done, total, unit }: Step, { elapsedMs, since
     parts.push(formatRate(perMs * 1000, unit));
     if (total !== undefined && done < total) parts.push(`${formatDuration((total - done) / perMs)} left`);
   }
+  if (note !== undefined) parts.push(note);
   return parts.join("  ");
 }
 

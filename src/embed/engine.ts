@@ -66,11 +66,7 @@ export class Engine<Item extends EngineItem> {
    * @param options.prepare makes an item ready; may reject for one that cannot be embedded
    * @param options.embeds whether embeddings are wanted of items that write; without, theirs are empty. @default true
    */
-  constructor(
-    model: EngineModel,
-    ending: Ending,
-    { batch, prepare, embeds = true }: EngineOptions<Item>,
-  ) {
+  constructor(model: EngineModel, ending: Ending, { batch, prepare, embeds = true }: EngineOptions<Item>) {
     this.#model = model;
     this.#prepare = prepare;
     this.#embeds = embeds;

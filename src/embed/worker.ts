@@ -16,7 +16,10 @@ async function start(request: WorkerRequest): Promise<{ model: OpenModel; engine
   const ending = endingOf(model.tokenizer, model.generation, request.closingPrompt);
   const info = { modelType: model.config.modelType, hidden: model.config.text.hidden, mode: ending.mode };
   post({ type: "ready", info, repetitionPenalty: model.generation.repetitionPenalty });
-  return { model, engine: new Engine(model, ending, { batch: request.batch, prepare: (item) => prepareItem(model, ending, item) }) };
+  return {
+    model,
+    engine: new Engine(model, ending, { batch: request.batch, prepare: (item) => prepareItem(model, ending, item) }),
+  };
 }
 
 async function embed(engine: Engine<CheckedItem>, { id, item }: Extract<ToWorker, { type: "embed" }>): Promise<void> {

@@ -84,8 +84,17 @@ export function packedFeeds(
     length: Math.max(...segments.map(({ rows }) => rows.length)),
   }));
   const feeds: Record<string, HostTensor> = {};
-  const rowCount = padded.reduce((sum, { segments }) => segments.reduce((inner, { rows }) => inner + rows.length, sum), 0);
-  const perHead = heads === kvHeads ? [["", heads]] as const : ([["", heads], ["kv_", kvHeads]] as const);
+  const rowCount = padded.reduce(
+    (sum, { segments }) => segments.reduce((inner, { rows }) => inner + rows.length, sum),
+    0,
+  );
+  const perHead =
+    heads === kvHeads
+      ? ([["", heads]] as const)
+      : ([
+          ["", heads],
+          ["kv_", kvHeads],
+        ] as const);
   for (const [prefix, headCount] of perHead) {
     const places = new Int32Array(rowCount * headCount);
     let start = 0;

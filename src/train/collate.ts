@@ -2,7 +2,15 @@
 import type { TextConfig } from "../checkpoint/config.ts";
 import { floats, indices, joinFloats, type Feeds, type HostTensor } from "../host-tensor.ts";
 import type { PreparedImage } from "../input/image-processor.ts";
-import { anglesOf, inverseFrequencies, mropeAxes, packedFeeds, PREFIX, type Positions, type Segment } from "../models/index.ts";
+import {
+  anglesOf,
+  inverseFrequencies,
+  mropeAxes,
+  packedFeeds,
+  PREFIX,
+  type Positions,
+  type Segment,
+} from "../models/index.ts";
 import { EXCLUDED } from "./losses.ts";
 import { LAYOUT, QUERY_GROUP, TARGET_GROUP, type GraphKind, type ModelShape } from "./training-graph.ts";
 
@@ -46,6 +54,8 @@ export interface Collated {
   readonly labels: number;
   /** Rows that go through the decoder. */
   readonly rows: number;
+  /** Tokens of all images, each image once. */
+  readonly imageTokens: number;
   readonly queries: number;
   /** Candidates: the positives in the order of the queries, then the hard negatives. */
   readonly candidates: readonly string[];
@@ -197,6 +207,7 @@ export class Collator {
       prefix: packing.prefix > 0,
       labels: labels.length,
       rows: packing.rows,
+      imageTokens: packing.images.reduce((sum, { tokens }) => sum + tokens, 0),
       queries: queryRows.length,
       candidates: targets.map(({ key }) => key),
     };
@@ -206,7 +217,7 @@ export class Collator {
   kindOf(
     { images, prefix, labels, queries }: Collated,
     embeddings: GraphKind["embeddings"],
-  ): Omit<GraphKind, "backward"> {
+  ): Omit<GraphKind, "backward" | "dropout"> {
     return { images, prefix, lm: labels > 0, embeddings: queries === 0 ? "none" : embeddings };
   }
 

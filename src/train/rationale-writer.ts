@@ -138,4 +138,3 @@ export class RationaleWriter implements AsyncDisposable {
     await this.#stack.disposeAsync();
   }
 }
-

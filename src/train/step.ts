@@ -1,13 +1,17 @@
 /** Losses and gradients of a batch, whole or in chunks, and the update that follows. */
-import { floats, type Feeds, type HostTensor } from "../host-tensor.ts";
+import { floats, joinFloats, type Feeds, type HostTensor } from "../host-tensor.ts";
+import { seededRandom } from "../random.ts";
+import { evaluateDim, type Shape } from "../shape.ts";
 import { serialize } from "../graph/index.ts";
 import { Session, type SessionOptions } from "../runtime/session.ts";
 import { candidateFeeds, type Branches, type Collated, type Collator, type TrainingPair } from "./collate.ts";
+import { mix } from "./batch-order.ts";
 import { clipScale, type Optimizer } from "./optimizer.ts";
 import type { ModelWeights } from "./parameters.ts";
 import {
   buildContrastGraph,
   buildTrainingGraph,
+  DROPOUT_INPUT,
   type GraphKind,
   type ModelShape,
   type Objective,
@@ -25,10 +29,18 @@ export interface BatchLosses {
   readonly rows: number;
 }
 
+/** An input of a graph. */
+interface Named {
+  readonly name: string;
+  readonly shape: Shape;
+}
+
 /** A compiled graph and what it reads and writes of the weights. */
 interface OpenGraph {
   readonly session: Session;
-  readonly weightInputs: readonly { readonly name: string; readonly shape: readonly (number | string)[] }[];
+  readonly weightInputs: readonly Named[];
+  /** Inputs for dropout masks. */
+  readonly masks: readonly Named[];
   readonly trained: readonly string[];
 }
 
@@ -36,6 +48,13 @@ interface OpenGraph {
 export interface StepBatch {
   readonly pairs: readonly TrainingPair[];
   readonly branches: readonly Branches[];
+}
+
+/** How parts of LoRA's inputs are left out. */
+export interface Dropout {
+  /** Share that is left out. */
+  readonly share: number;
+  readonly seed: number;
 }
 
 /** Computes losses and gradients through ONNX Runtime, and updates the weights. */
@@ -76,8 +95,14 @@ export class StepRunner implements AsyncDisposable {
    * Losses of several batches that make up one update, and the gradients of their mean.
    * @param chunk pairs whose activations are held at once; a batch of more goes through GradCache (Gao et al. 2021,
    *   arXiv:2101.06983), which gives the same gradients
+   * @param dropout where LoRA has it; the same seed gives the same masks
    */
-  async backward(batches: readonly StepBatch[], chunk: number, optimizer: Optimizer): Promise<BatchLosses[]> {
+  async backward(
+    batches: readonly StepBatch[],
+    chunk: number,
+    optimizer: Optimizer,
+    dropout?: Dropout,
+  ): Promise<BatchLosses[]> {
     this.#gradients.fill(0);
     const labels = batches.map(({ branches }) => labelCount(branches));
     const totalLabels = labels.reduce((sum, count) => sum + count, 0);
@@ -90,7 +115,8 @@ export class StepRunner implements AsyncDisposable {
         if (!isFirst) await optimizer.accumulate(this.#gradients, flat);
         isFirst = false;
       };
-      const loss = await this.#batch(batch, chunk, scales, target, done);
+      const own = dropout === undefined ? undefined : { ...dropout, seed: mix(dropout.seed, i) };
+      const loss = await this.#batch(batch, chunk, scales, own, target, done);
       // What is minimised is the mean over all tokens; what is told of a batch is its own mean.
       losses.push({ ...loss, lm: loss.lm === undefined ? undefined : (loss.lm * totalLabels) / labels[i]! });
     }
@@ -110,9 +136,10 @@ export class StepRunner implements AsyncDisposable {
   /** Losses alone, with cosines of the batch's queries and candidates. */
   async evaluate({ pairs, branches }: StepBatch): Promise<BatchLosses> {
     const collated = this.#collator.collate(pairs, branches);
-    const kind = { ...this.#collator.kindOf(collated, "contrast"), backward: false };
+    const kind = { ...this.#collator.kindOf(collated, "contrast"), backward: false, dropout: false };
     const labels = labelCount(branches);
-    const outputs = await this.#run(kind, collated, { lm: labels === 0 ? 0 : 1 / labels, contrastive: 1 }, {});
+    const scales = { lm: labels === 0 ? 0 : 1 / labels, contrastive: 1 };
+    const outputs = await this.#run(kind, collated, scales, {}, undefined);
     return lossesOf(outputs, collated, 1);
   }
 
@@ -126,26 +153,27 @@ export class StepRunner implements AsyncDisposable {
     { pairs, branches }: StepBatch,
     chunk: number,
     scales: Scales,
+    dropout: Dropout | undefined,
     target: () => Float32Array,
     done: (flat: Float32Array) => Promise<void>,
   ): Promise<BatchLosses> {
     if (pairs.length <= chunk) {
       const collated = this.#collator.collate(pairs, branches);
-      const kind = { ...this.#collator.kindOf(collated, "contrast"), backward: true };
+      const kind = { ...this.#collator.kindOf(collated, "contrast"), ...learning(dropout) };
       const flat = target();
-      const outputs = await this.#run(kind, collated, scales, {}, flat);
+      const outputs = await this.#run(kind, collated, scales, {}, dropout, flat);
       await done(flat);
       return lossesOf(outputs, collated, scales.contrastive);
     }
     const parts = Array.from({ length: Math.ceil(pairs.length / chunk) }, (_, i) =>
       this.#collator.collate(pairs.slice(i * chunk, (i + 1) * chunk), branches.slice(i * chunk, (i + 1) * chunk)),
     );
-    const contrast = parts[0]!.queries > 0 ? await this.#contrastInChunks(parts, scales) : undefined;
+    const contrast = parts[0]!.queries > 0 ? await this.#contrastInChunks(parts, scales, dropout) : undefined;
     let lm = 0;
     for (const [i, part] of parts.entries()) {
-      const kind = { ...this.#collator.kindOf(part, "given"), backward: true };
+      const kind = { ...this.#collator.kindOf(part, "given"), ...learning(dropout) };
       const flat = target();
-      const outputs = await this.#run(kind, part, scales, contrast?.gradients[i] ?? {}, flat);
+      const outputs = await this.#run(kind, part, scales, contrast?.gradients[i] ?? {}, ofChunk(dropout, i), flat);
       await done(flat);
       lm += first(outputs["lm"]) ?? 0;
     }
@@ -161,21 +189,24 @@ export class StepRunner implements AsyncDisposable {
   async #contrastInChunks(
     parts: readonly Collated[],
     scales: Scales,
+    dropout: Dropout | undefined,
   ): Promise<{ loss: number; hits: number; gradients: Feeds[] }> {
     const { hidden } = this.#model.config.text;
     const queries: Float32Array[] = [];
     const positives: Float32Array[] = [];
     const negatives: Float32Array[] = [];
-    for (const part of parts) {
-      const kind: GraphKind = { ...this.#collator.kindOf(part, "states"), lm: false, backward: false };
-      const outputs = await this.#run(kind, part, scales, {});
+    for (const [i, part] of parts.entries()) {
+      // The same masks as in the pass that learns, or its gradients would be of other states.
+      const { lm, ...learned } = { ...this.#collator.kindOf(part, "states"), ...learning(dropout) };
+      const kind: GraphKind = { ...learned, lm: lm && dropout !== undefined, backward: false };
+      const outputs = await this.#run(kind, part, scales, {}, ofChunk(dropout, i));
       queries.push(outputs["queries"]!.data as Float32Array);
       const states = outputs["targets"]!.data as Float32Array;
       positives.push(states.subarray(0, part.queries * hidden));
       negatives.push(states.subarray(part.queries * hidden));
     }
     const rows = (arrays: readonly Float32Array[]): HostTensor => {
-      const flat = Float32Array.from(arrays.flatMap((array) => [...array]));
+      const flat = joinFloats(arrays);
       return floats(flat, [flat.length / hidden, hidden]);
     };
     const keys = [
@@ -205,10 +236,10 @@ export class StepRunner implements AsyncDisposable {
     const gradients = parts.map(({ queries: count, candidates }): Feeds => {
       const own = queryGradients!.slice(query * hidden, (query + count) * hidden);
       const extra = candidates.length - count;
-      const theirs = Float32Array.of(
-        ...targetGradients!.subarray(query * hidden, (query + count) * hidden),
-        ...targetGradients!.subarray(negative * hidden, (negative + extra) * hidden),
-      );
+      const theirs = joinFloats([
+        targetGradients!.subarray(query * hidden, (query + count) * hidden),
+        targetGradients!.subarray(negative * hidden, (negative + extra) * hidden),
+      ]);
       query += count;
       negative += extra;
       return {
@@ -225,10 +256,12 @@ export class StepRunner implements AsyncDisposable {
     collated: Collated,
     scales: Scales,
     given: Feeds,
+    dropout: Dropout | undefined,
     gradients?: Float32Array,
   ): Promise<Readonly<Record<string, HostTensor>>> {
-    const { session, weightInputs, trained } = await this.#open(kind);
+    const { session, weightInputs, masks, trained } = await this.#open(kind);
     const feeds: Record<string, HostTensor> = { ...this.#weights.feeds(weightInputs), ...collated.feeds, ...given };
+    if (dropout !== undefined) Object.assign(feeds, maskFeeds(masks, collated, kind, dropout));
     const outputs: string[] = [];
     if (kind.lm) {
       feeds["lm_scale"] = floats(Float32Array.of(scales.lm), []);
@@ -253,16 +286,41 @@ export class StepRunner implements AsyncDisposable {
   }
 
   async #open(kind: GraphKind): Promise<OpenGraph> {
-    const key = JSON.stringify([kind.images, kind.prefix, kind.lm, kind.embeddings, kind.backward]);
+    const key = JSON.stringify(Object.entries(kind).sort());
     const known = this.#graphs.get(key);
     if (known !== undefined) return known;
     const { graph, trained } = buildTrainingGraph(this.#model, kind, this.#objective, this.#trainable);
     const session = await Session.open(serialize(graph), graph.name, this.#session);
     const weightInputs = graph.inputs.filter(({ name }) => this.#weights.has(name));
-    const opened = { session, weightInputs, trained };
+    const masks = graph.inputs.filter(({ name }) => name.endsWith(DROPOUT_INPUT));
+    const opened = { session, weightInputs, masks, trained };
     this.#graphs.set(key, opened);
     return opened;
   }
+}
+
+/** What a graph that learns has. */
+function learning(dropout: Dropout | undefined): Pick<GraphKind, "backward" | "dropout"> {
+  return { backward: true, dropout: dropout !== undefined };
+}
+
+function ofChunk(dropout: Dropout | undefined, chunk: number): Dropout | undefined {
+  return dropout === undefined ? undefined : { ...dropout, seed: mix(dropout.seed, chunk) };
+}
+
+/** Masks of 0 and `1 / (1 - share)`, a stream of random numbers for each layer. */
+function maskFeeds(masks: readonly Named[], collated: Collated, kind: GraphKind, { share, seed }: Dropout): Feeds {
+  const { rows, labels, queries, candidates, imageTokens } = collated;
+  const sizes = { rows, labels: kind.lm ? labels : 0, queries, targets: candidates.length, tokens: imageTokens };
+  return Object.fromEntries(
+    masks.map(({ name, shape }, i) => {
+      const extents = shape.map((dim) => evaluateDim(dim, sizes));
+      const random = seededRandom(mix(seed, i));
+      const data = new Float32Array(extents.reduce((product, extent) => product * extent, 1));
+      for (let at = 0; at < data.length; at++) if (random() >= share) data[at] = 1 / (1 - share);
+      return [name, floats(data, extents)];
+    }),
+  );
 }
 
 /** Factors of the two sums. */

@@ -4,18 +4,7 @@
  */
 import type { ModelConfig } from "../checkpoint/config.ts";
 import { ShapeError } from "../errors.ts";
-import {
-  add,
-  concat,
-  gather,
-  gradients,
-  Graph,
-  mul,
-  reduceSum,
-  scalar,
-  split,
-  type Tensor,
-} from "../graph/index.ts";
+import { add, concat, gather, gradients, Graph, mul, reduceSum, scalar, split, type Tensor } from "../graph/index.ts";
 import {
   EMBEDDING_LAYER,
   headLayer,
@@ -58,7 +47,12 @@ export interface GraphKind {
   readonly embeddings: "none" | "contrast" | "given" | "states";
   /** Whether the backward pass is wanted. */
   readonly backward: boolean;
+  /** Whether parts of LoRA's inputs are left out. */
+  readonly dropout: boolean;
 }
+
+/** Ending of the names of inputs that hold dropout masks. */
+export const DROPOUT_INPUT = ".lora_dropout";
 
 /** Group of the segments of queries. */
 export const QUERY_GROUP = "query";
@@ -85,7 +79,10 @@ export function buildTrainingGraph(
   const parts = { lm: kind.lm, images: kind.images, prefix: kind.prefix };
   const named = Object.entries(parts).filter(([, has]) => has);
   const graph = new Graph(["train", kind.embeddings, ...named.map(([name]) => name)].join("-"));
-  const weights = Weights.asInputs(graph, model.shapes, model.loraOf);
+  const weights = Weights.asInputs(graph, model.shapes, (layer) => {
+    const lora = model.loraOf(layer);
+    return lora === undefined ? undefined : { ...lora, dropout: lora.dropout && kind.dropout };
+  });
   const wanted = [
     ...(kind.lm ? [graph.input("label_rows", "int64", ["labels"])] : []),
     ...(kind.embeddings === "none"
@@ -101,7 +98,12 @@ export function buildTrainingGraph(
   if (kind.lm) {
     const picked = states[0]!;
     const head = weights.scope(headLayer(model.tied));
-    const sum = crossEntropySum(picked, head.linear(picked), head.get("weight"), graph.input("labels", "int64", ["labels"]));
+    const sum = crossEntropySum(
+      picked,
+      head.linear(picked),
+      head.get("weight"),
+      graph.input("labels", "int64", ["labels"]),
+    );
     const lm = mul(sum, graph.input("lm_scale", "float32", []));
     graph.output("lm", lm);
     losses.push(weighted(lm, objective.arWeight));
@@ -166,11 +168,7 @@ function hiddenStates(
   const source = graph.input("source", "int64", ["rows"]);
   const cos = graph.input("row_cos", "float32", ["rows", headDim / 2]);
   const sin = graph.input("row_sin", "float32", ["rows", headDim / 2]);
-  const groups = [
-    ...(kind.prefix ? [PREFIX] : []),
-    QUERY_GROUP,
-    ...(kind.embeddings === "none" ? [] : [TARGET_GROUP]),
-  ];
+  const groups = [...(kind.prefix ? [PREFIX] : []), QUERY_GROUP, ...(kind.embeddings === "none" ? [] : [TARGET_GROUP])];
   const layout = packedInputs(graph, LAYOUT, groups, "rows", "causal", config.text);
   const table = weights.scope(EMBEDDING_LAYER).get("weight");
   if (!kind.images) {
@@ -180,7 +178,11 @@ function hiddenStates(
   const features = graph.within("visual", () => tower.buildForTraining(graph, weights));
   // One gather over words and images alike; a picture that stands in several rows is seen once.
   const embeds = gather(concat([table, features.embeds], 0), source);
-  const nothing = graph.constant("float32", Array.from({ length: hidden }, () => 0), [1, hidden]);
+  const nothing = graph.constant(
+    "float32",
+    Array.from({ length: hidden }, () => 0),
+    [1, hidden],
+  );
   const deepstackSource =
     features.deepstack.length === 0 ? undefined : graph.input("deepstack.source", "int64", ["rows"]);
   const deepstack = features.deepstack.map((layer) => gather(concat([nothing, layer], 0), deepstackSource!));

@@ -50,23 +50,42 @@ export interface TrainingModel extends ModelShape {
   /** Repetition penalty of the checkpoint's generation settings. */
   readonly repetitionPenalty: number;
   readonly baseHash: string;
+  /** The name that each tensor has in the checkpoint's files. */
+  readonly storedNames: ReadonlyMap<string, string>;
 }
 
 const VISION = "model.visual.";
 
+/** What prompts of a checkpoint are made with, and how its rationales end. */
+export interface TrainingPrompts {
+  readonly prompts: PromptModel;
+  readonly ending: Ending;
+}
+
 /**
- * Reads a checkpoint whole, in float32.
- * @throws {CheckpointError} files that do not load, no `<emb>`, or patterns that match nothing
+ * Reads everything of a checkpoint but its weights.
+ * @throws {CheckpointError} files that do not load, or no `<emb>`
  */
-export function openTrainingModel(folder: string, options: TrainableOptions): TrainingModel {
+export function openPrompts(folder: string): TrainingPrompts {
   const config = readModelConfig(folder);
-  const tower = familyOf(config).vision(config);
   const tokenizer = Tokenizer.load(folder);
   const ending = endingOf(tokenizer, readGenerationConfig(folder), undefined);
   if (ending.mode !== "emb")
     throw new CheckpointError(
       `${folder}: the tokenizer has no <emb>, whose state is trained. Add it as a special token, with a row in the embedding table.`,
     );
+  const tower = familyOf(config).vision(config);
+  const [template, images] = [ChatTemplate.load(folder), ImageProcessor.load(folder)];
+  return { prompts: { tokenizer, template, config, tower, images }, ending };
+}
+
+/**
+ * Reads a checkpoint whole, in float32.
+ * @throws {CheckpointError} files that do not load, no `<emb>`, or patterns that match nothing
+ */
+export function openTrainingModel(folder: string, options: TrainableOptions): TrainingModel {
+  const { prompts, ending } = openPrompts(folder);
+  const { config, tower } = prompts;
   using checkpoint = Checkpoint.open(folder);
   const tied = isTied(checkpoint, config);
   const { trained, added, loraOf } = chooseTrained(checkpoint, tied, options);
@@ -79,12 +98,13 @@ export function openTrainingModel(folder: string, options: TrainableOptions): Tr
     tied,
     loraOf,
     weights,
-    prompts: { tokenizer, template: ChatTemplate.load(folder), config, tower, images: ImageProcessor.load(folder) },
+    prompts,
     ending,
     embId: ending.closingIds[0]!,
     lora: options.lora,
     repetitionPenalty: readGenerationConfig(folder).repetitionPenalty,
     baseHash: checkpoint.hash,
+    storedNames: new Map(checkpoint.names().map((name) => [name, checkpoint.storedName(name)])),
   };
 }
 
@@ -95,9 +115,7 @@ function chooseTrained(
 ): { trained: TrainedShape[]; added: Parameter[]; loraOf: (layer: string) => LoraLayer | undefined } {
   // A tied model's file may carry the output layer all the same; it is the table, and trained as such.
   const unused = tied ? `${headLayer(false)}.weight` : undefined;
-  const names = checkpoint
-    .names()
-    .filter((name) => name !== unused && !(freezeVision && name.startsWith(VISION)));
+  const names = checkpoint.names().filter((name) => name !== unused && !(freezeVision && name.startsWith(VISION)));
   if (lora === undefined) {
     const pattern = patternOf("trainable", trainable);
     const chosen = names.filter((name) => pattern.test(name));

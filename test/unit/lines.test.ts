@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isBlank, readLines, type Line } from "../../../src/cli/lines.ts";
+import { isBlank, readLines, type Line } from "../../src/lines.ts";
 
 async function linesOf(chunks: readonly string[], maxBytes?: number): Promise<Line[]> {
   async function* stream(): AsyncGenerator<Uint8Array> {
