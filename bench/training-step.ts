@@ -80,7 +80,7 @@ export function trainingBatch(kind: StepKind, batch: number, vocab: number): Tra
 export async function measureOurs(
   folder: string,
   work: TrainingWork,
-  { steps, threads = availableParallelism() }: { steps: number; threads?: number },
+  { steps, threads = availableParallelism(), recompute = false }: { steps: number; threads?: number; recompute?: boolean },
 ): Promise<StepTimes> {
   const model = openTrainingModel(folder, {
     lora: undefined,
@@ -102,6 +102,7 @@ export async function measureOurs(
     falseNegativeMargin: undefined,
     arWeight: 1,
     embWeight: 1,
+    recompute,
   };
   await using runner = new StepRunner(model, model.weights, new Collator(model, model.embId), objective, session);
   await using writer =

@@ -28,6 +28,8 @@ export class Graph {
   readonly #producers = new Map<Tensor, Node>();
   readonly #constants = new Map<string, Tensor>();
   #scope: string[] = [];
+  #block: number | undefined;
+  #blocks = 0;
 
   constructor(name: string) {
     this.name = name;
@@ -45,6 +47,20 @@ export class Graph {
       return build();
     } finally {
       this.#scope.pop();
+    }
+  }
+
+  /**
+   * Runs `build`, whose nodes make up a block: a stretch such as a layer, of which the backward pass can keep what goes in
+   * and compute the rest again (`gradients` with `recompute`).
+   */
+  block<T>(build: () => T): T {
+    const outer = this.#block;
+    this.#block = this.#blocks++;
+    try {
+      return build();
+    } finally {
+      this.#block = outer;
     }
   }
 
@@ -111,7 +127,15 @@ export class Graph {
     const outputs = inferred.map(({ dtype, shape }, i) =>
       this.#tensor(names?.[i] ?? this.#claim(this.#fresh(op.onnx)), dtype, shape),
     );
-    const node: Node = { op, inputs, attrs, outputs, scope: this.scopePath, gradient: gradient ?? op.gradient };
+    const node: Node = {
+      op,
+      inputs,
+      attrs,
+      outputs,
+      scope: this.scopePath,
+      block: this.#block,
+      gradient: gradient ?? op.gradient,
+    };
     this.nodes.push(node);
     for (const output of outputs) this.#producers.set(output, node);
     return outputs;
@@ -143,6 +167,19 @@ export class Graph {
         if (!needed.has(tensor)) this.initializers.delete(tensor.name);
       for (const [key, tensor] of this.#constants) if (!this.initializers.has(tensor.name)) this.#constants.delete(key);
     }
+  }
+
+  /**
+   * Puts the nodes that make `leaves`, and whose results nothing else reads, at the end, the latest first.
+   * ORT runs a graph depth first from its last leaf backwards. Left where they were made, the leaves of a backward pass
+   * would run from the first layer's on, after the whole pass, with everything they read kept until then.
+   */
+  sinkLeaves(leaves: readonly Tensor[]): void {
+    const read = new Set(this.nodes.flatMap(({ inputs }) => inputs));
+    const wanted = new Set(leaves.filter((leaf) => !read.has(leaf)).map((leaf) => this.#producers.get(leaf)));
+    const sunk = this.nodes.filter((node) => wanted.has(node) && node.outputs.every((output) => !read.has(output)));
+    const rest = this.nodes.filter((node) => !sunk.includes(node));
+    this.nodes.splice(0, this.nodes.length, ...rest, ...sunk.toReversed());
   }
 
   #tensor(name: string, dtype: DType, shape: Shape): Tensor {

@@ -33,6 +33,8 @@ export interface Node {
   readonly outputs: readonly Tensor[];
   /** The scope that was open when the node was made, such as `layers.3.self_attn`. */
   readonly scope: string;
+  /** The innermost `Graph.block` that was open, if any: nodes of one number may be computed again in the backward pass. */
+  readonly block: number | undefined;
   /** The operator's rule, or the one this node was given instead. */
   readonly gradient: GradientRule | "none";
 }

@@ -71,8 +71,12 @@ function emitTower(
   for (let layer = 0; layer < config.depth; layer++) {
     const block = weights.scope(`blocks.${layer}`);
     const attend = attention(config.fullatt_block_indexes.includes(layer) ? "frame" : "window");
-    x = add(x, visionAttention(rmsNorm(x, block.get("norm1.weight"), EPS), block.scope("attn"), angles, attend, heads));
-    x = add(x, swiglu(rmsNorm(x, block.get("norm2.weight"), EPS), block.scope("mlp")));
+    const before = x;
+    x = graph.block(() => {
+      const normed = rmsNorm(before, block.get("norm1.weight"), EPS);
+      const after = add(before, visionAttention(normed, block.scope("attn"), angles, attend, heads));
+      return add(after, swiglu(rmsNorm(after, block.get("norm2.weight"), EPS), block.scope("mlp")));
+    });
   }
   return { embeds: merger(x, weights.scope("merger"), merge), deepstack: [] };
 }

@@ -58,10 +58,14 @@ function emitTower(graph: Graph, weights: Weights, attend: RowAttention, config:
   const angles = visionAngles(graph, merge, hidden / heads);
   for (let layer = 0; layer < config.depth; layer++) {
     const block = weights.scope(`blocks.${layer}`);
-    x = add(x, visionAttention(norm(x, block.scope("norm1")), block.scope("attn"), angles, attend, heads));
-    const inner = block.scope("mlp.fc1").linear(norm(x, block.scope("norm2")));
-    const activated = config.hidden_act === "gelu" ? gelu(inner, "none") : quickGelu(inner, QUICK_GELU_ALPHA);
-    x = add(x, block.scope("mlp.fc2").linear(activated));
+    const before = x;
+    x = graph.block(() => {
+      const normed = norm(before, block.scope("norm1"));
+      const after = add(before, visionAttention(normed, block.scope("attn"), angles, attend, heads));
+      const inner = block.scope("mlp.fc1").linear(norm(after, block.scope("norm2")));
+      const activated = config.hidden_act === "gelu" ? gelu(inner, "none") : quickGelu(inner, QUICK_GELU_ALPHA);
+      return add(after, block.scope("mlp.fc2").linear(activated));
+    });
   }
   const merger = weights.scope("merger");
   const groups = mergeGroups(norm(x, merger.scope("ln_q")), merge);

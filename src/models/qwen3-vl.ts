@@ -79,9 +79,13 @@ function emitTower(graph: Graph, weights: Weights, attend: RowAttention, config:
   const deepstack: Tensor[] = [];
   for (let layer = 0; layer < config.depth; layer++) {
     const block = weights.scope(`blocks.${layer}`);
-    x = add(x, visionAttention(norm(x, block.scope("norm1")), block.scope("attn"), angles, attend, heads));
-    const inner = block.scope("mlp.linear_fc1").linear(norm(x, block.scope("norm2")));
-    x = add(x, block.scope("mlp.linear_fc2").linear(gelu(inner, "tanh")));
+    const before = x;
+    x = graph.block(() => {
+      const normed = norm(before, block.scope("norm1"));
+      const after = add(before, visionAttention(normed, block.scope("attn"), angles, attend, heads));
+      const inner = block.scope("mlp.linear_fc1").linear(norm(after, block.scope("norm2")));
+      return add(after, block.scope("mlp.linear_fc2").linear(gelu(inner, "tanh")));
+    });
     const tap = config.deepstack_visual_indexes.indexOf(layer);
     if (tap >= 0) {
       const merger = weights.scope(`deepstack_merger_list.${tap}`);

@@ -88,7 +88,10 @@ export function packedTextDecoder(rows: PackedRows, picked: Tensor, weights: Wei
   let x = rows.embeds;
   for (let layer = 0; layer < config.layers; layer++) {
     const wanted = layer === config.layers - 1 ? picked : undefined;
-    x = decoderLayer(x, scope.scope(`layers.${layer}`), queryAngles, rows, attend, config, wanted);
+    const before = x;
+    x = cos.graph.block(() =>
+      decoderLayer(before, scope.scope(`layers.${layer}`), queryAngles, rows, attend, config, wanted),
+    );
     const features = rows.deepstack[layer];
     if (features !== undefined) x = add(x, wanted === undefined ? features : gather(features, wanted));
   }

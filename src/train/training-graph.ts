@@ -30,6 +30,8 @@ export interface ModelShape {
 export interface Objective extends ContrastiveOptions {
   readonly arWeight: number;
   readonly embWeight: number;
+  /** Keeps of each layer only what goes in, and computes the rest again in the backward pass. */
+  readonly recompute: boolean;
 }
 
 /** Which graph. */
@@ -123,7 +125,7 @@ export function buildTrainingGraph(
   const trained = graph.inputs.filter(({ name }) => trainable.has(name));
   if (!kind.backward) return { graph, trained: [] };
   if (losses.length === 0) throw new ShapeError(`${graph.name}: nothing to minimise: both terms are turned off`);
-  gradients(losses.reduce(add), trained).forEach((gradient, i) =>
+  gradients(losses.reduce(add), trained, { recompute: objective.recompute }).forEach((gradient, i) =>
     graph.output(`gradient.${trained[i]!.name}`, gradient),
   );
   return { graph, trained: trained.map(({ name }) => name) };
