@@ -4,17 +4,20 @@
 
 FIXTURES is the folder that make_fixtures.py wrote; OUT gets training_variants.json and training_variants.safetensors:
 `accumulated/`: the gradient of two batches of two pairs, LM mean over the tokens of both, InfoNCE mean over the batches;
-`lora/`: gradients of the factors of FIXTURES/qwen2_5_vl/lora, whole batch. The first holds the tensors that KEPT matches.
+`lora/`: gradients of the factors of FIXTURES/qwen2_5_vl/lora, whole batch; `qwen2_vl/` and `qwen3_vl/`: those families'
+gradients, whole batch. The first holds the tensors that KEPT matches, the last two those that FEW matches.
 """
 import json, re, sys
 from pathlib import Path
 import torch
 from peft import PeftModel
 from safetensors.torch import save_file
-from transformers import PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration
+from transformers import (PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration, Qwen2VLForConditionalGeneration,
+                          Qwen3VLForConditionalGeneration)
 import make_fixtures as mf
 
 KEPT = re.compile(r"embed_tokens|layers\.1\..*(norm|q_proj|k_proj\.bias|down_proj)|language_model\.norm|blocks\.2\..*(qkv|down_proj|norm1)|patch_embed|merger")
+FEW = re.compile(r"layers\.1\..*(q_proj|q_norm)|language_model\.norm|blocks\.2\..*(qkv|norm1)|pos_embed|merger.*(norm|bias|ln_q)")
 source, out = Path(sys.argv[1]), Path(sys.argv[2])
 folder = source / "qwen2_5_vl"
 spec = json.load(open(source / "cases.json"))
@@ -66,5 +69,14 @@ lm, count, con = terms(base, pairs)
 grads = {n: p.grad for n, p in model.named_parameters() if p.requires_grad}
 facts["lora"] = dict(lm=(lm / count).item(), contrastive=con.item(), grad_norm=torch.cat([g.flatten() for g in grads.values()]).norm().item())
 tensors.update({"lora/" + n.removeprefix("base_model.model.").replace(".default", ""): g for n, g in grads.items()})
+for family, cls in (("qwen2_vl", Qwen2VLForConditionalGeneration), ("qwen3_vl", Qwen3VLForConditionalGeneration)):
+    proc = mf.processor_for(family, tok, 3136, 50176)
+    model = cls.from_pretrained(source / family / "checkpoint", dtype=torch.float32).train()
+    lm, count, con = terms(model, pairs)
+    (lm / count + con).backward()
+    grads = {n: p.grad for n, p in model.named_parameters()}
+    facts[family] = dict(lm=(lm / count).item(), contrastive=con.item(), grad_norm=torch.cat([g.flatten() for g in grads.values()]).norm().item())
+    tensors.update({f"{family}/{n}": g for n, g in grads.items() if FEW.search(n)})
+
 json.dump(facts, open(out / "training_variants.json", "w"), indent=1)
 save_file({n: t.contiguous() for n, t in tensors.items()}, out / "training_variants.safetensors")

@@ -24,6 +24,16 @@ export class HubError extends RgeError {
   }
 }
 
+/** A chat endpoint refused, or did not answer as one; a retry may help, unless `status` is 400, 401, 403 or 404. */
+export class EngineError extends RgeError {
+  /** HTTP status, where there was an answer. */
+  readonly status: number | undefined;
+  constructor(message: string, options?: ErrorOptions & { status?: number }) {
+    super(message, options);
+    this.status = options?.status;
+  }
+}
+
 /** Shapes or dtypes that do not fit an operator, or a graph that is not legal. */
 export class ShapeError extends RgeError {}
 

@@ -14,6 +14,7 @@ export type {
 } from "./embed/types.ts";
 export {
   CheckpointError,
+  DatasetError,
   HubError,
   ImageError,
   InputError,
@@ -21,4 +22,5 @@ export {
   RgeError,
   RuntimeError,
   ShapeError,
+  TrainingError,
 } from "./errors.ts";

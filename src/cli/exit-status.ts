@@ -1,5 +1,5 @@
 /** What the exit status of `rge` says; scripts depend on these numbers. */
-import { CheckpointError, HubError, UsageError } from "../errors.ts";
+import { CheckpointError, DatasetError, EngineError, HubError, UsageError } from "../errors.ts";
 
 /** Every status but those of signals, with the line that the help prints for it. */
 export const EXIT = { done: 0, itemsFailed: 1, usage: 2, noModel: 3, failed: 4, outputClosed: 141 } as const;
@@ -7,9 +7,9 @@ export const EXIT = { done: 0, itemsFailed: 1, usage: 2, noModel: 3, failed: 4, 
 /** Each status and what it means, for `--help`. */
 export const EXIT_MEANINGS: readonly (readonly [status: number, meaning: string])[] = [
   [EXIT.done, "everything was done"],
-  [EXIT.itemsFailed, "items failed; with --input the others were embedded"],
+  [EXIT.itemsFailed, "items failed; with --input the others were done"],
   [EXIT.usage, "the command line cannot be carried out as written"],
-  [EXIT.noModel, "the model could not be found, downloaded or loaded"],
+  [EXIT.noModel, "the model could not be found, downloaded, loaded or reached"],
   [EXIT.failed, "anything else, such as a full disk"],
   [130, "interrupted by Ctrl-C (143 by SIGTERM)"],
   [EXIT.outputClosed, "whoever read the output went away, as in `rge embed ... | head`"],
@@ -28,8 +28,10 @@ export class StatusError extends Error {
 export function statusOf(error: unknown): number {
   if (error instanceof StatusError) return error.status;
   if (isClosedPipe(error)) return EXIT.outputClosed;
-  if (error instanceof UsageError) return EXIT.usage;
-  if (error instanceof CheckpointError || error instanceof HubError) return EXIT.noModel;
+  // What --input names is part of the command line.
+  if (error instanceof UsageError || error instanceof DatasetError) return EXIT.usage;
+  const isOfModel = error instanceof CheckpointError || error instanceof HubError || error instanceof EngineError;
+  if (isOfModel) return EXIT.noModel;
   return EXIT.failed;
 }
 

@@ -14,6 +14,7 @@ const VARIABLES: readonly (readonly [string, string])[] = [
   ["HF_TOKEN", "Access token for gated and private models. [the file $HF_HOME/token]"],
   ["HF_ENDPOINT", "Another hub or a mirror. [https://huggingface.co]"],
   ["HF_HUB_OFFLINE", "1 uses what is downloaded and never asks the network."],
+  ["RGE_ENGINE_KEY", "Key of the engine that `rge rationales` asks. [OPENAI_API_KEY]"],
   ["RGE_CACHE", "Folder of compiled graphs. [~/.cache/rge]"],
   ["RGE_DEBUG", "1 prints errors with their stacks."],
 ];

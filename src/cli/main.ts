@@ -35,6 +35,11 @@ const VERBS: readonly Verb[] = [
     summary: "Tell what a model is and what it takes in memory and on disk.",
     load: () => import("./commands/info.ts"),
   },
+  {
+    name: "rationales",
+    summary: "Have a larger model write the rationales of a training set.",
+    load: () => import("./commands/rationales.ts"),
+  },
 ];
 
 const EXAMPLES = String.raw`

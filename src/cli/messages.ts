@@ -1,5 +1,5 @@
 /** Everything that goes to stderr: remarks, errors, progress. stdout belongs to results. */
-import { HubError, messageOf } from "../errors.ts";
+import { EngineError, HubError, messageOf } from "../errors.ts";
 import { StatusError, statusOf } from "./exit-status.ts";
 import { Progress, type Screen } from "./progress.ts";
 
@@ -39,7 +39,7 @@ export class Messages {
     const stack = debug ? stackOf(shown) : undefined;
     if (json) {
       const name = shown instanceof Error ? shown.name : "Error";
-      const httpStatus = shown instanceof HubError ? shown.status : undefined;
+      const httpStatus = shown instanceof HubError || shown instanceof EngineError ? shown.status : undefined;
       this.#write(JSON.stringify({ error: { name, message, exitStatus: statusOf(error), httpStatus, stack } }));
     } else this.#write(`rge: ${printable(stack ?? message)}`);
   }

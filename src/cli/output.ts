@@ -31,11 +31,13 @@ export function standardOutput(): Output {
 /**
  * Opens a file to write lines to. A line is a single write, so that a kill leaves at most the last one torn.
  * @param existing what to do with a file that has content: refuse it, replace it, or keep its first `keepBytes` bytes
+ * @param option how errors name it where it cannot be opened
  * @throws {UsageError} content that is to be refused, or a path that cannot be written
  */
 export async function openOutput(
   path: string,
   existing: "refuse" | "replace" | { keepBytes: number },
+  option: string = "--output",
 ): Promise<Output> {
   let file: FileHandle;
   try {
@@ -49,7 +51,7 @@ export async function openOutput(
     if (size > keepBytes) await file.truncate(keepBytes);
   } catch (error) {
     if (error instanceof UsageError) throw error;
-    throw new UsageError(`--output ${path}: ${messageOf(error)}`, { cause: error });
+    throw new UsageError(`${option} ${path}: ${messageOf(error)}`, { cause: error });
   }
   return {
     name: path,

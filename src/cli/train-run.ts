@@ -1,6 +1,6 @@
 /** `rge train`: reads the settings, runs the training, tells how it goes. */
 import { dirname, resolve } from "node:path";
-import { DatasetError, messageOf, RgeError, TrainingError, UsageError } from "../errors.ts";
+import { InputError, messageOf, RgeError, UsageError } from "../errors.ts";
 import { readJsonFile } from "../json.ts";
 import { parseTrainConfig, settings, type TrainConfig } from "../train/config.ts";
 import type { LogRecord, StepRecord } from "../train/log.ts";
@@ -8,7 +8,7 @@ import { train } from "../train/loop.ts";
 import type { Arguments } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
 import { flagOf } from "./commands/train.ts";
-import { EXIT, StatusError } from "./exit-status.ts";
+import { EXIT } from "./exit-status.ts";
 import { localFolder } from "./load-model.ts";
 import { writeText } from "./output.ts";
 
@@ -57,7 +57,7 @@ export async function trainRun(args: Arguments, context: CommandContext): Promis
     interrupt.signal.throwIfAborted();
     return EXIT.done;
   } catch (error) {
-    if (error instanceof DatasetError || error instanceof TrainingError) throw new StatusError(EXIT.failed, error);
+    if (error instanceof InputError) throw new UsageError(error.message, { cause: error });
     throw error;
   } finally {
     messages.progress.clear();

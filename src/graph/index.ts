@@ -12,7 +12,7 @@ export * from "./ops/attention.ts";
 export * from "./ops/elementwise.ts";
 export * from "./ops/indexing.ts";
 export * from "./ops/linalg.ts";
-export { concat, filledLike, reshape, shapeOf, split, transpose } from "./ops/movement.ts";
+export { concat, filledLike, reshape, reshapeLike, shapeOf, split, transpose } from "./ops/movement.ts";
 export * from "./ops/normalization.ts";
 export * from "./ops/quantized.ts";
 export { expand, reduceMax, reduceSum, reduceToShape, repeat } from "./ops/reduction.ts";

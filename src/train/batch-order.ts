@@ -30,9 +30,13 @@ export interface PlannedBatch {
 
 /** Where one source stands. */
 interface Progress {
+  /** Batches taken in all. */
+  count: number;
+  /** The permutation in use, counted from 0. */
   epoch: number;
   /** Batches of the epoch, in the order they are taken. */
   batches: readonly (readonly number[])[];
+  /** Of those, how many were taken. */
   taken: number;
   /** Rows that did not fill a batch and begin the next epoch's. */
   left: readonly number[];
@@ -40,54 +44,78 @@ interface Progress {
 
 /**
  * Batches from one source each, sources taken by their weights as evenly as whole numbers allow (the source furthest
- * behind its share goes next), so that a short run has seen every task. Every row of a source comes once per pass; rows
- * that do not fill a batch open the next pass.
+ * behind its share goes next), so that a short run has seen every task: draws by chance would need hundreds of batches
+ * to come as close. Every row of a source comes once per pass; rows that do not fill a batch open the next pass's first,
+ * so none is dropped, and no batch has a row twice.
  */
 export class BatchOrder {
   readonly #sources: readonly BatchSource[];
   readonly #options: BatchOrderOptions;
-  readonly #planned: PlannedBatch[] = [];
-  readonly #progress: Progress[];
-  readonly #counts: number[];
+  #progress: Progress[] = [];
+  #planned = 0;
+  #last: PlannedBatch | undefined;
 
-  /** @throws {InputError} a source with fewer rows than a batch */
+  /** @throws {InputError} no source, a source with fewer rows than a batch, a weight or size that is not positive */
   constructor(sources: readonly BatchSource[], options: BatchOrderOptions) {
-    for (const { name, lengths } of sources)
+    for (const [name, value] of Object.entries({
+      batchSize: options.batchSize,
+      bucketBatches: options.bucketBatches,
+    }))
+      if (!Number.isInteger(value) || value < 1)
+        throw new InputError(`${name} is ${value}; it must be a whole number from 1`);
+    if (sources.length === 0) throw new InputError("no dataset to take batches from: give at least one");
+    for (const { name, weight, lengths } of sources) {
+      if (!(weight > 0 && weight < Infinity))
+        throw new InputError(`${name}: weight ${weight} is not a positive number. Leave the dataset out instead.`);
       if (lengths.length < options.batchSize)
         throw new InputError(
           `${name}: ${lengths.length} rows are too few for batches of ${options.batchSize}: a row would be its own negative. Lower batchSize or join datasets.`,
         );
+    }
     this.#sources = sources;
     this.#options = options;
-    this.#progress = sources.map(() => ({ epoch: -1, batches: [], taken: 0, left: [] }));
-    this.#counts = sources.map(() => 0);
   }
 
-  /** Batches of one pass over every source, whole ones. */
+  /**
+   * Batches of one pass over every source, whole ones: rows that do not fill a batch belong to the next pass. With
+   * unequal weights so many batches pass some sources more than once and others not in full.
+   */
   get batchesPerPass(): number {
     const { batchSize } = this.#options;
     return this.#sources.reduce((sum, { lengths }) => sum + Math.floor(lengths.length / batchSize), 0);
   }
 
-  /** Batch `index`, counted from 0. */
+  /**
+   * Batch `index`, counted from 0; the same whatever was asked before. The next one costs next to nothing, going back
+   * plans again from the start.
+   */
   at(index: number): PlannedBatch {
-    while (this.#planned.length <= index) this.#planned.push(this.#next());
-    return this.#planned[index]!;
+    if (!Number.isInteger(index) || index < 0) throw new Error(`internal: batch ${index} was asked for`);
+    if (this.#last === undefined || index < this.#planned - 1) {
+      this.#progress = this.#sources.map(() => ({ count: 0, epoch: -1, batches: [], taken: 0, left: [] }));
+      this.#planned = 0;
+      this.#last = this.#next();
+    }
+    while (this.#planned <= index) this.#last = this.#next();
+    return this.#last;
   }
 
   #next(): PlannedBatch {
     const source = this.#furthestBehind();
-    this.#counts[source]!++;
     const progress = this.#progress[source]!;
+    // A batch that begins with rows left over still belongs to the pass that they end.
+    const epoch = Math.floor((progress.count * this.#options.batchSize) / this.#sources[source]!.lengths.length);
     if (progress.taken === progress.batches.length) this.#startEpoch(source, progress);
-    return { source, epoch: progress.epoch, rows: progress.batches[progress.taken++]! };
+    progress.count++;
+    this.#planned++;
+    return { source, epoch, rows: progress.batches[progress.taken++]! };
   }
 
   /** The source whose count is furthest below its share; the first of equals. */
   #furthestBehind(): number {
     const total = this.#sources.reduce((sum, { weight }) => sum + weight, 0);
     const behind = this.#sources.map(
-      ({ weight }, i) => (weight / total) * (this.#planned.length + 1) - this.#counts[i]!,
+      ({ weight }, i) => (weight / total) * (this.#planned + 1) - this.#progress[i]!.count,
     );
     return behind.indexOf(Math.max(...behind));
   }
@@ -98,7 +126,7 @@ export class BatchOrder {
     progress.epoch++;
     progress.taken = 0;
     const random = seededRandom(mix(seed, source, progress.epoch));
-    // Rows left over come first; those among them that the new order would bring at once again move back.
+    // Rows left over come first, filled up with others of the new pass, so that none is in the batch twice.
     const fresh = shuffled(
       Array.from({ length: lengths.length }, (_, row) => row),
       random,

@@ -72,6 +72,7 @@ class Run implements AsyncDisposable {
   readonly #facts: Omit<StateFacts, "step">;
   readonly #stack: AsyncDisposableStack;
   readonly #schedule: Schedule;
+  readonly #resumed: boolean;
   #step: number;
 
   private constructor(parts: {
@@ -85,8 +86,10 @@ class Run implements AsyncDisposable {
     writer: RationaleWriter | undefined;
     pairs: PairSource;
     facts: Omit<StateFacts, "step">;
+    order: BatchOrder;
     stack: AsyncDisposableStack;
     step: number;
+    resumed: boolean;
   }) {
     const { config } = parts;
     this.#config = config;
@@ -102,12 +105,8 @@ class Run implements AsyncDisposable {
     this.#stack = parts.stack;
     this.#step = parts.step;
     this.#log = new TrainingLog(join(config.output, RUN_FILES.log));
-    const sources = parts.data.map(({ config: { name, weight }, rows }) => ({
-      name,
-      weight,
-      lengths: rows.map(estimatedLength),
-    }));
-    this.#order = new BatchOrder(sources, config);
+    this.#order = parts.order;
+    this.#resumed = parts.resumed;
     this.#schedule = {
       peak: config.learningRate,
       warmupSteps: Math.round(config.warmup * config.steps),
@@ -130,6 +129,12 @@ class Run implements AsyncDisposable {
     const validation: Dataset[] = [];
     for (const dataset of config.validation) validation.push(await read(dataset));
     signal?.throwIfAborted();
+    const sources = data.map(({ config: { name, weight: share }, rows }) => ({
+      name,
+      weight: share,
+      lengths: rows.map(estimatedLength),
+    }));
+    const order = new BatchOrder(sources, config);
     const model = openTrainingModel(config.model, { ...config, lora: config.lora ?? undefined });
     const depends = dependsOn(config, model.baseHash, data);
     const fingerprint = digest(depends);
@@ -157,7 +162,7 @@ class Run implements AsyncDisposable {
       ? stack.use(await RationaleWriter.open(model, writing, config.batchSize, session))
       : undefined;
     const pairs = stack.use(new PairSource(config.model, config));
-    const run = new Run({
+    return new Run({
       config,
       hooks,
       model,
@@ -168,11 +173,11 @@ class Run implements AsyncDisposable {
       writer,
       pairs,
       facts: { fingerprint, depends, threads },
+      order,
       stack: stack.move(),
       step: found?.step ?? 0,
+      resumed: found !== undefined,
     });
-    run.#begin(last !== undefined);
-    return run;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -185,6 +190,7 @@ class Run implements AsyncDisposable {
     const validateEvery = this.#config.validateEvery ?? Math.max(1, Math.round(steps / 10));
     const { signal } = this.#hooks;
     const startedMs = performance.now();
+    this.#begin();
     const ahead: Promise<readonly PreparedBatch[]>[] = [];
     let saved = this.#step;
     for (let next = this.#step; this.#step < steps && !signal?.aborted;) {
@@ -211,10 +217,10 @@ class Run implements AsyncDisposable {
     return { step: this.#step, finished, model: finished ? model : undefined, log: this.#log.path, report };
   }
 
-  #begin(resumed: boolean): void {
+  #begin(): void {
     const config = this.#config;
     const time = new Date().toISOString();
-    if (resumed) {
+    if (this.#resumed) {
       this.#log.truncateAfter(this.#step);
       this.#write({ type: "resume", step: this.#step, time });
       return;

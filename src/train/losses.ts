@@ -70,10 +70,12 @@ export function infoNceSum(
   const constant = (value: number): Tensor => scalar(similarity, value);
   let logits = add(mul(similarity, constant(1 / temperature)), graph.input("excluded", "float32", similarity.shape));
   const fixed = detach(similarity);
-  if (hardness !== 0) logits = add(logits, mul(mul(fixed, constant(hardness)), sub(constant(1), positive)));
+  const others = sub(constant(1), positive);
+  if (hardness !== 0) logits = add(logits, mul(mul(fixed, constant(hardness)), others));
   if (falseNegativeMargin !== undefined) {
     const own = reduceSum(mul(fixed, positive), [1]);
-    logits = add(logits, mul(greater(fixed, add(own, constant(falseNegativeMargin))), constant(EXCLUDED)));
+    const nearer = mul(greater(fixed, add(own, constant(falseNegativeMargin))), others);
+    logits = add(logits, mul(nearer, constant(EXCLUDED)));
   }
   const own = reduceSum(mul(logits, positive), [1], false);
   return { sum: reduceSum(sub(reduceLogSumExp(logits, [1], false), own), [0], false), similarity };

@@ -23,7 +23,17 @@ describe("help", () => {
       const { status, stdout, stderr } = await runCli(["--help"]);
       times.push(performance.now() - startedMs);
       assert.deepEqual([status, stderr], [0, ""]);
-      for (const part of ["embed ", "pull ", "info ", "HF_TOKEN", "HF_HUB_OFFLINE", "RGE_CACHE", "130 ", "141 "])
+      for (const part of [
+        "embed ",
+        "pull ",
+        "info ",
+        "rationales ",
+        "HF_TOKEN",
+        "HF_HUB_OFFLINE",
+        "RGE_CACHE",
+        "130 ",
+        "141 ",
+      ])
         assert.ok(stdout.includes(part), part);
     }
     const median = times.sort((a, b) => a - b)[1]!;
@@ -32,7 +42,7 @@ describe("help", () => {
   });
 
   test("of a verb is the same wherever it is asked for", async () => {
-    for (const verb of ["embed", "pull", "info"]) {
+    for (const verb of ["embed", "pull", "info", "rationales"]) {
       const { status, stdout } = await runCli([verb, "--help"]);
       assert.equal(status, 0);
       assert.match(stdout, new RegExp(`^Usage:\n {2}rge ${verb} `, "m"));

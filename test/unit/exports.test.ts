@@ -4,11 +4,13 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import * as graph from "../../src/graph/index.ts";
 import * as rge from "../../src/index.ts";
+import * as train from "../../src/train/index.ts";
 
 const RGE = [
   "CallOptions",
   "CheckpointError",
   "DEFAULT_CLOSING_PROMPT",
+  "DatasetError",
   "EmbedItem",
   "EmbedOutcome",
   "EmbedResult",
@@ -26,6 +28,7 @@ const RGE = [
   "RuntimeError",
   "ShapeError",
   "Timings",
+  "TrainingError",
   "WeightFormat",
 ];
 const GRAPH = [
@@ -46,6 +49,7 @@ const GRAPH = [
   "cast",
   "concat",
   "defineOp",
+  "detach",
   "div",
   "erf",
   "exp",
@@ -55,6 +59,7 @@ const GRAPH = [
   "gelu",
   "gemm",
   "gradients",
+  "greater",
   "layerNorm",
   "matMul",
   "matMulIntegerToFloat",
@@ -66,10 +71,13 @@ const GRAPH = [
   "print",
   "quantizeRows",
   "quickGelu",
+  "rearrange",
+  "reduceLogSumExp",
   "reduceMax",
   "reduceSum",
   "reduceToShape",
   "registeredOps",
+  "repeat",
   "reshape",
   "reshapeLike",
   "rmsNorm",
@@ -89,6 +97,19 @@ const GRAPH = [
   "validate",
 ];
 
+const TRAIN = [
+  "DatasetConfig",
+  "LogRecord",
+  "LoraOptions",
+  "TrainConfig",
+  "TrainHooks",
+  "TrainOutcome",
+  "parseTrainConfig",
+  "readLog",
+  "reportHtml",
+  "train",
+];
+
 /** Values of a module, and the types that its source re-exports by name: types leave no trace at run time. */
 function exportsOf(module: object, source: string): string[] {
   const text = readFileSync(new URL(`../../src/${source}`, import.meta.url), "utf8");
@@ -104,6 +125,10 @@ function exportsOf(module: object, source: string): string[] {
 
 test("rge exports these names", () => {
   assert.deepEqual(exportsOf(rge, "index.ts"), RGE);
+});
+
+test("rge/train exports these names", () => {
+  assert.deepEqual(exportsOf(train, "train/index.ts"), TRAIN);
 });
 
 test("rge/graph exports these names", () => {

@@ -17,7 +17,10 @@ import {
   mul,
   neg,
   quickGelu,
+  rearrange,
+  reduceLogSumExp,
   reduceSum,
+  repeat,
   reshape,
   rmsNorm,
   rotaryEmbedding,
@@ -242,6 +245,24 @@ const gathers: Sample[] = [
   },
 ];
 
+/** Two segments of three and two rows in slots of three; slot 5 is padding, and its gradient must not be looked at. */
+const rearranged: Sample[] = [
+  {
+    title: "rows into padded slots and back, by the inverse",
+    inputs: {
+      ...sizes([5, 2], [6, 1]),
+      slots: { shape: [2, 3], dtype: "int32", values: [4, 0, 2, 1, 3, 0] },
+      places: { shape: [5], dtype: "int32", values: [1, 3, 2, 4, 0] },
+    },
+    build: ({ x, y, slots, places }, graph) => {
+      const inSlots = reshape(rearrange(x!, slots!, places!), [6, 2]);
+      const filled = graph.constant(x!.dtype, [1, 1, 1, 1, 1, 0], [6, 1]);
+      const mixed = mul(mul(inSlots, y!), filled);
+      return [rearrange(mixed, places!, reshape(slots!, [6]))];
+    },
+  },
+];
+
 const scatters: Sample[] = [
   {
     title: "repeated rows",
@@ -267,7 +288,7 @@ const gatherElements: Sample[] = [
     inputs: { ...sizes([4, 3], [5, 3]), at: { shape: [5], dtype: "int64", values: [1, 3, 1, 1, 0] } },
     build: ({ x, y, at }) => {
       const sum = scatterAdd(x!, at!, y!);
-      return gradients(sum, [y!], sum);
+      return gradients(sum, [y!], { gradOutput: sum });
     },
   },
 ];
@@ -350,8 +371,26 @@ export const SAMPLES: Readonly<Record<string, readonly Sample[]>> = {
     },
   ],
   ReduceSum: reduceSums,
-  Expand: expands,
-  Gather: gathers,
+  ReduceLogSumExp: [
+    { title: "last axis dropped", inputs: sizes([3, 4]), build: ({ x }) => [reduceLogSumExp(x!, [1], false)] },
+    { title: "first axis kept", inputs: sizes([3, 4]), build: ({ x }) => [reduceLogSumExp(x!, [0])] },
+    {
+      title: "named extents, numbers that would overflow",
+      inputs: { x: { shape: ["rows", 3], values: [80, 95] } },
+      dims: { rows: 2 },
+      build: ({ x }) => [reduceLogSumExp(x!, [-1], false)],
+    },
+  ],
+  Expand: [
+    ...expands,
+    {
+      title: "a first axis repeated",
+      inputs: sizes([1, 2, 3], ["n"]),
+      dims: { n: 4 },
+      build: ({ x, y }) => [repeat(x!, "n"), y!],
+    },
+  ],
+  Gather: [...gathers, ...rearranged],
   ScatterElements: scatters,
   GatherElements: gatherElements,
   Softmax: [

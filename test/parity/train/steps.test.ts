@@ -11,14 +11,15 @@ const REFERENCE = readSafetensors(fixture("qwen2_5_vl", "training.safetensors"))
 const VARIANTS = readSafetensors(fixture("qwen2_5_vl", "training_variants.safetensors"));
 const VARIANT_FACTS = JSON.parse(readFileSync(fixture("qwen2_5_vl", "training_variants.json"), "utf8")) as {
   accumulated: { lm: number[]; contrastive: number[]; grad_norm: number };
-  lora: { lm: number; contrastive: number; grad_norm: number };
-};
+} & Record<"lora" | "qwen2_vl" | "qwen3_vl", { lm: number; contrastive: number; grad_norm: number }>;
 
 /** Of the value itself, for losses and norms; of the largest entry, for gradients. */
 const RELATIVE = 1e-4;
 
 function referenceOf(prefix: string, name: string): Float32Array {
-  const tensor = (prefix.startsWith("grad") || prefix.startsWith("after") ? REFERENCE : VARIANTS).get(`${prefix}/${name}`);
+  const tensor = (prefix.startsWith("grad") || prefix.startsWith("after") ? REFERENCE : VARIANTS).get(
+    `${prefix}/${name}`,
+  );
   assert.ok(tensor, `no reference ${prefix}/${name}`);
   return tensor.data as Float32Array;
 }
@@ -30,7 +31,8 @@ function assertNear(actual: number | undefined, expected: number, what: string):
 /** Every entry of a gradient is near the reference's, measured by its largest. */
 function assertGradient(actual: Float32Array, expected: Float32Array, name: string): void {
   const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  assert.ok(largest > 0, `${name}: the reference is all zeros`);
+  // A merger whose features enter the last layer changes image rows only, whose states nobody asks for.
+  if (largest === 0) assert.match(name, /deepstack_merger_list\.2/, "an unexpected zero in the reference");
   assertClose(actual, expected, { rtol: 0, atol: RELATIVE * largest }, name);
 }
 
@@ -148,6 +150,22 @@ test("a LoRA that changes nothing yet has the full gradient, projected", async (
     assertGradient(gradient, projected, name);
   }
 });
+
+for (const family of ["qwen2_vl", "qwen3_vl"] as const)
+  test(`${family} has PyTorch's gradients`, async () => {
+    await using bench = await TrainingBench.open({}, {}, family);
+    const expected = VARIANT_FACTS[family];
+    const [losses] = await bench.runner.backward([await bench.batch()], 4, bench.optimizer);
+    assertNear(losses!.lm, expected.lm, "lm");
+    assertNear(losses!.contrastive, expected.contrastive, "contrastive");
+    assertNear(await bench.optimizer.norm(bench.runner.gradients), expected.grad_norm, "gradient norm");
+    const names = [...VARIANTS.keys()].filter((name) => name.startsWith(`${family}/`));
+    assert.ok(names.length > 8);
+    for (const full of names) {
+      const name = full.slice(family.length + 1);
+      assertGradient(bench.gradient(name), referenceOf(family, name), name);
+    }
+  });
 
 test("a model with its vision tower frozen has the other gradients all the same", async () => {
   await using bench = await TrainingBench.open({ freezeVision: true });

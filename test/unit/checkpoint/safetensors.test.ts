@@ -122,7 +122,7 @@ describe("writing", () => {
       checkpointError('"w"', "12 bytes", "has 8"),
     );
     assert.throws(() => writeSafetensors(path, [tensor, tensor]), checkpointError('"w"', "twice"));
-    assert.throws(() => writeSafetensors(path, [{ ...tensor, dtype: "F16" }]), checkpointError("not as F16"));
+    assert.throws(() => writeSafetensors(path, [{ ...tensor, dtype: "I8" }]), checkpointError("not as I8"));
     assert.throws(() => writeSafetensors(path, [{ ...tensor, shape: [-1] }]), checkpointError("[-1]"));
     assert.equal(existsSync(path), false);
   });

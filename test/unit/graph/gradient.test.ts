@@ -5,6 +5,8 @@ import {
   abs,
   add,
   cast,
+  detach,
+  exp,
   filledLike,
   gather,
   gemm,
@@ -59,7 +61,7 @@ test("the backward pass of a layer is printed under its own scope, with nothing 
 test("a tensor with several consumers gets the sum of their gradients", () => {
   const { graph, x } = graphWith();
   const seed = graph.input("seed", "float32", ["batch", 3]);
-  const [dx] = gradients(add(neg(x), add(x, x)), [x], seed);
+  const [dx] = gradients(add(neg(x), add(x, x)), [x], { gradOutput: seed });
   graph.output("dx", dx!);
   const nodes = print(graph).split("\n").slice(7, -1);
   assert.deepEqual(nodes, [
@@ -167,7 +169,7 @@ test("the loss is a scalar unless its own gradient is given, in its shape and dt
   assert.throws(() => gradients(x, [x]), {
     message: "gradients: the loss x is float32[batch, 3]; without gradOutput it must be a scalar",
   });
-  assert.throws(() => gradients(x, [x], graph.constant("float32", [1], [])), {
+  assert.throws(() => gradients(x, [x], { gradOutput: graph.constant("float32", [1], []) }), {
     message: "gradients: gradOutput is float32[], expected float32[batch, 3] as the loss",
   });
 });
@@ -179,7 +181,7 @@ test("tensors of another graph are refused", () => {
     () => gradients(reduceSum(x, [0, 1], false), [other]),
     /w and the loss ReduceSum#0 belong to different/,
   );
-  assert.throws(() => gradients(x, [x], other), /w and the loss x belong to different graphs/);
+  assert.throws(() => gradients(x, [x], { gradOutput: other }), /w and the loss x belong to different graphs/);
 });
 
 test("a rule that gives another shape, or nothing for a float, is a bug that is caught", () => {
@@ -194,4 +196,40 @@ test("a rule that gives another shape, or nothing for a float, is a bug that is 
       message: `internal: the gradient rule of Wrong (Wrong#0) gives ${found} for input 0, float32[batch, 3]`,
     });
   }
+});
+
+test("no gradient goes through detach, and what is around it has its own", () => {
+  const { graph, x } = graphWith();
+  const [dx] = gradients(reduceSum(mul(x, detach(x)), [0, 1], false), [x]);
+  // d(x * const)/dx = const, and nothing through the other factor: zeros are added.
+  assert.match(print(graph), /ConstantOfShape/);
+  assert.deepEqual(dx!.shape, x.shape);
+});
+
+test("blocks are computed again from what goes into them, and only where that is asked for", () => {
+  const build = (recompute: boolean): { graph: Graph; text: string } => {
+    const graph = new Graph("test");
+    const x = graph.input("x", "float32", ["batch", 3]);
+    const inner = graph.block(() => mul(exp(mul(x, x)), x));
+    const outer = graph.block(() => exp(exp(inner)));
+    graph.output("dx", gradients(reduceSum(outer, [0, 1], false), [x], { recompute })[0]!);
+    validate(graph);
+    return { graph, text: print(graph) };
+  };
+  const count = (text: string, op: string): number => text.split(` = ${op}(`).length - 1;
+  assert.equal(count(build(false).text, "Exp"), 3);
+  const { text } = build(true);
+  assert.equal(count(text, "Exp"), 6);
+  // The copy of the second block waits for the gradient that arrives there: its input has a zero made of it added.
+  assert.match(text, /= Add\(Mul#1, gradient/);
+});
+
+test("leaves of the backward pass stand at the end, the one made first last", () => {
+  const graph = new Graph("test");
+  const x = graph.input("x", "float32", [2, 3]);
+  const [first, second] = [graph.input("first", "float32", [3, 3]), graph.input("second", "float32", [3, 3])];
+  const y = gemm(gemm(x, first), second);
+  const [dFirst, dSecond] = gradients(reduceSum(y, [0, 1], false), [first, second]);
+  const last = graph.nodes.slice(-2).map(({ outputs }) => outputs[0]);
+  assert.deepEqual(last, [dFirst, dSecond]);
 });

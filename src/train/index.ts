@@ -1,0 +1,5 @@
+export { parseTrainConfig, type DatasetConfig, type TrainConfig } from "./config.ts";
+export { readLog, type LogRecord } from "./log.ts";
+export { train, type TrainHooks, type TrainOutcome } from "./loop.ts";
+export { reportHtml } from "./report.ts";
+export type { LoraOptions } from "./training-model.ts";
