@@ -15,9 +15,10 @@ import { seededRandom } from "../src/random.ts";
 
 /**
  * `step`: LM and InfoNCE on one sequence per query, the given rationale, and one per target; `rge`: rationales are
- * generated first, the LM term has the given ones and InfoNCE those.
+ * generated first, the LM term has the given ones and InfoNCE those; `plain`: as `step`, but no two sequences have a token
+ * in common that could be computed once.
  */
-export type StepKind = "step" | "rge";
+export type StepKind = "step" | "rge" | "plain";
 
 /** A batch by ids; pictures are numbers that both sides make by one formula. */
 export interface TrainingWork {
@@ -59,7 +60,8 @@ export function trainingBatch(kind: StepKind, batch: number, vocab: number): Tra
   const words = (count: number): number[] =>
     Array.from({ length: count }, () => Math.floor(random() * Math.min(500, vocab)));
   const folder = join(import.meta.dirname, "../test/fixtures/qwen2_5_vl/checkpoint");
-  const opening = openingIds({ tokenizer: Tokenizer.load(folder), template: ChatTemplate.load(folder) });
+  const common = openingIds({ tokenizer: Tokenizer.load(folder), template: ChatTemplate.load(folder) });
+  const opening = (): number[] => (kind === "plain" ? words(common.length) : common);
   const closing = words(5);
   const picture = [IDS.visionStart, ...Array.from({ length: IMAGE_TOKENS }, () => IDS.imagePad), IDS.visionEnd];
   return {
@@ -69,9 +71,9 @@ export function trainingBatch(kind: StepKind, batch: number, vocab: number): Tra
     temperature: 0.05,
     learningRate: 1e-4,
     pairs: Array.from({ length: batch }, () => ({
-      prompt: [...opening, ...picture, ...words(20), ...closing],
+      prompt: [...opening(), ...picture, ...words(20), ...closing],
       oracle: words(23),
-      target: [...opening, ...words(10), ...closing],
+      target: [...opening(), ...words(10), ...closing],
     })),
   };
 }
@@ -80,7 +82,11 @@ export function trainingBatch(kind: StepKind, batch: number, vocab: number): Tra
 export async function measureOurs(
   folder: string,
   work: TrainingWork,
-  { steps, threads = availableParallelism(), recompute = false }: { steps: number; threads?: number; recompute?: boolean },
+  {
+    steps,
+    threads = availableParallelism(),
+    recompute = false,
+  }: { steps: number; threads?: number; recompute?: boolean },
 ): Promise<StepTimes> {
   const model = openTrainingModel(folder, {
     lora: undefined,

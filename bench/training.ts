@@ -35,7 +35,7 @@ const SIZES: Readonly<Record<string, { layers: number; depth: number; widths: Wi
     },
   },
   "20": {
-    layers: 7,
+    layers: 5,
     depth: 4,
     widths: {
       text: { hidden: 512, intermediate: 1408, heads: 8, kvHeads: 4, headDim: 64, vocab: 1024 },
@@ -44,11 +44,17 @@ const SIZES: Readonly<Record<string, { layers: number; depth: number; widths: Wi
   },
 };
 
+const NAMES: Readonly<Record<StepKind, string>> = {
+  plain: "training step, nothing shared",
+  step: "training step",
+  rge: "RGE step",
+};
+
 const { values } = parseArgs({
   options: {
     python: { type: "string" },
     sizes: { type: "string", default: "2,5,20" },
-    kinds: { type: "string", default: "step,rge" },
+    kinds: { type: "string", default: "plain,step,rge" },
     batch: { type: "string", default: "64" },
     steps: { type: "string", default: "5" },
     folder: { type: "string", default: join(tmpdir(), "rge-bench") },
@@ -64,12 +70,12 @@ console.log(`limit: GEMM ${float32Gflops.toFixed(0)} GFLOP/s float32 (2048^3)`);
 mkdirSync(values.folder, { recursive: true });
 for (const size of values.sizes.split(",")) {
   const sizes = SIZES[size]!;
-  const folder = randomCheckpoint(join(values.folder, `train-${size}m`), { ...sizes, seed: 1 });
+  const folder = randomCheckpoint(join(values.folder, `train-${size}m-${sizes.layers}`), { ...sizes, seed: 1 });
   for (const kind of values.kinds.split(",") as StepKind[]) {
     const work = trainingBatch(kind, batch, sizes.widths.text.vocab);
     const ours = await measureOurs(folder, work, { steps, threads });
     console.log(
-      `\n${kind === "step" ? "training step" : "RGE step"}, ${ours.parameters / 1e6} M parameters, ${batch} pairs, ${ours.tokens} tokens a step`,
+      `\n${NAMES[kind]}, ${ours.parameters / 1e6} M parameters, ${batch} pairs, ${ours.tokens} tokens a step`,
     );
     report("rge", ours);
     if (values.python === undefined) continue;

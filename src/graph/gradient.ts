@@ -88,7 +88,11 @@ function walkBack(
     const source = sources.get(node.inputs.find((input) => sources.has(input)));
     if (source === undefined) continue;
     graph.within(node.scope === "" ? "gradient" : `gradient.${node.scope}`, () => {
-      const seen = again?.nodeOf(node, gradOutputs.find((gradient) => gradient !== undefined)!) ?? node;
+      const seen =
+        again?.nodeOf(
+          node,
+          gradOutputs.find((gradient) => gradient !== undefined)!,
+        ) ?? node;
       applyRule(seen, gradOutputs, source).forEach((gradient, i) => {
         const input = node.inputs[i];
         if (input === undefined || gradient === undefined || !sources.has(input)) return;
@@ -157,7 +161,8 @@ function copyBlock(nodes: readonly Node[], arrived: Tensor): ReadonlyMap<Tensor,
     if (tensor === undefined) return undefined;
     const known = copies.get(tensor);
     if (known !== undefined) return known;
-    const isActivation = graph.producerOf(tensor) !== undefined && tensor.dtype === zero.dtype && tensor.shape.length > 0;
+    const isActivation =
+      graph.producerOf(tensor) !== undefined && tensor.dtype === zero.dtype && tensor.shape.length > 0;
     if (made.has(tensor) || !isActivation) return tensor;
     const later = add(tensor, zero);
     copies.set(tensor, later);

@@ -66,6 +66,9 @@ export class Session implements AsyncDisposable {
           use_device_allocator_for_initializers: "1",
           // Tiny activations of random or extreme models would otherwise fall into slow denormal arithmetic.
           set_denormal_as_zero: "1",
+          // Each session has threads of its own. Left spinning after a run, they take the cores from the session that runs
+          // next: a decoder and its head in turn took twice their time.
+          force_spinning_stop: "1",
         },
       },
     };

@@ -1,35 +1,22 @@
 /** A training run from its settings to a finished model: steps, log, validation, checkpoints, going on after a stop. */
 import { readFileSync, rmSync } from "node:fs";
-import { availableParallelism, cpus } from "node:os";
+import { cpus } from "node:os";
 import { join } from "node:path";
 import { TrainingError } from "../errors.ts";
-import { BatchOrder, mix, type PlannedBatch } from "./batch-order.ts";
-import { Collator, type Branches, type TrainingPair } from "./collate.ts";
-import type { DatasetConfig, TrainConfig } from "./config.ts";
-import { estimatedLength, readDataset, type Dataset } from "./datasets.ts";
+import { mix, type PlannedBatch } from "./batch-order.ts";
+import { branchesOf } from "./branches.ts";
+import type { Branches, TrainingPair } from "./collate.ts";
+import type { TrainConfig } from "./config.ts";
+import type { Dataset } from "./datasets.ts";
 import { TrainingLog, type LogRecord, type StepRecord } from "./log.ts";
-import { Optimizer } from "./optimizer.ts";
-import { PairSource } from "./pair-source.ts";
-import { RationaleWriter, type WrittenRationale } from "./rationale-writer.ts";
+import { openRun, type OpenRun, type TrainHooks } from "./open-run.ts";
+import type { WrittenRationale } from "./rationale-writer.ts";
 import { writeReport } from "./report.ts";
-import { dependsOn, differences, digest, prepareOutput, RUN_FILES } from "./run-folder.ts";
-import { findCheckpoints, loadState, readStateFacts, saveCheckpoint, saveModel, type StateFacts } from "./save.ts";
+import { clearOutput, RUN_FILES } from "./run-folder.ts";
+import { findCheckpoints, saveCheckpoint, saveModel } from "./save.ts";
 import { learningRate, type Schedule } from "./schedule.ts";
-import { StepRunner, type BatchLosses } from "./step.ts";
-import { openTrainingModel, type TrainingModel } from "./training-model.ts";
-
-/** What a run tells and hears while it goes. */
-export interface TrainHooks {
-  /** Goes on from the last checkpoint in the output folder. @default false */
-  readonly resume?: boolean;
-  /** Replaces what the output folder holds. @default false */
-  readonly force?: boolean;
-  /** Stops after the step under way, with a checkpoint. */
-  readonly signal?: AbortSignal;
-  readonly onRecord?: (record: LogRecord) => void;
-  /** Remarks that are no errors. */
-  readonly onNotice?: (text: string) => void;
-}
+import type { BatchLosses } from "./step.ts";
+import { meanOf, notFinite, rationaleFacts } from "./step-record.ts";
 
 /** How a run ended. */
 export interface TrainOutcome {
@@ -53,60 +40,24 @@ const BATCHES_AHEAD = 2;
  * @throws {TrainingError} a loss or gradient that is not finite, naming its batch; a checkpoint of other settings
  */
 export async function train(config: TrainConfig, hooks: TrainHooks = {}): Promise<TrainOutcome> {
-  await using run = await Run.open(config, hooks);
-  return await run.go();
+  await using parts = await openRun(config, hooks);
+  return await new Run(config, hooks, parts).go();
 }
 
-class Run implements AsyncDisposable {
+class Run {
   readonly #config: TrainConfig;
   readonly #hooks: TrainHooks;
-  readonly #model: TrainingModel;
-  readonly #data: readonly Dataset[];
-  readonly #validation: readonly Dataset[];
-  readonly #order: BatchOrder;
-  readonly #optimizer: Optimizer;
-  readonly #runner: StepRunner;
-  readonly #writer: RationaleWriter | undefined;
-  readonly #pairs: PairSource;
+  readonly #parts: OpenRun;
   readonly #log: TrainingLog;
-  readonly #facts: Omit<StateFacts, "step">;
-  readonly #stack: AsyncDisposableStack;
   readonly #schedule: Schedule;
-  readonly #resumed: boolean;
   #step: number;
 
-  private constructor(parts: {
-    config: TrainConfig;
-    hooks: TrainHooks;
-    model: TrainingModel;
-    data: readonly Dataset[];
-    validation: readonly Dataset[];
-    optimizer: Optimizer;
-    runner: StepRunner;
-    writer: RationaleWriter | undefined;
-    pairs: PairSource;
-    facts: Omit<StateFacts, "step">;
-    order: BatchOrder;
-    stack: AsyncDisposableStack;
-    step: number;
-    resumed: boolean;
-  }) {
-    const { config } = parts;
+  constructor(config: TrainConfig, hooks: TrainHooks, parts: OpenRun) {
     this.#config = config;
-    this.#hooks = parts.hooks;
-    this.#model = parts.model;
-    this.#data = parts.data;
-    this.#validation = parts.validation;
-    this.#optimizer = parts.optimizer;
-    this.#runner = parts.runner;
-    this.#writer = parts.writer;
-    this.#pairs = parts.pairs;
-    this.#facts = parts.facts;
-    this.#stack = parts.stack;
+    this.#hooks = hooks;
+    this.#parts = parts;
     this.#step = parts.step;
     this.#log = new TrainingLog(join(config.output, RUN_FILES.log));
-    this.#order = parts.order;
-    this.#resumed = parts.resumed;
     this.#schedule = {
       peak: config.learningRate,
       warmupSteps: Math.round(config.warmup * config.steps),
@@ -114,74 +65,6 @@ class Run implements AsyncDisposable {
       decay: config.decay,
       final: config.finalRate,
     };
-  }
-
-  static async open(config: TrainConfig, hooks: TrainHooks): Promise<Run> {
-    const { signal } = hooks;
-    const last = prepareOutput(config.output, hooks);
-    const found = last === undefined ? undefined : readStateFacts(last.folder);
-    // The number of threads decides how sums are split: a resumed run keeps it, so that it goes on bit for bit.
-    const threads = found?.threads ?? config.threads ?? availableParallelism();
-    const read = async (dataset: DatasetConfig): Promise<Dataset> =>
-      await readDataset(dataset, config, hooks.onNotice, signal);
-    const data: Dataset[] = [];
-    for (const dataset of config.data) data.push(await read(dataset));
-    const validation: Dataset[] = [];
-    for (const dataset of config.validation) validation.push(await read(dataset));
-    signal?.throwIfAborted();
-    const sources = data.map(({ config: { name, weight: share }, rows }) => ({
-      name,
-      weight: share,
-      lengths: rows.map(estimatedLength),
-    }));
-    const order = new BatchOrder(sources, config);
-    const model = openTrainingModel(config.model, { ...config, lora: config.lora ?? undefined });
-    const depends = dependsOn(config, model.baseHash, data);
-    const fingerprint = digest(depends);
-    if (found !== undefined && found.fingerprint !== fingerprint)
-      throw new TrainingError(
-        `${last!.folder}: made with other settings (${differences(found.depends, depends).join(", ")}). Resume with those, or start anew with --force.`,
-      );
-    await using stack = new AsyncDisposableStack();
-    const session = { threads };
-    const optimizer = stack.use(await Optimizer.open(model.weights.trained, config, config.ema ?? undefined, session));
-    if (last !== undefined) loadState(last.folder, model, optimizer.state, found!.step);
-    const objective = { ...config, falseNegativeMargin: config.falseNegativeMargin ?? undefined };
-    const runner = stack.use(
-      new StepRunner(model, model.weights, new Collator(model, model.embId), objective, session),
-    );
-    const writes = config.mode === "rge" && config.embWeight > 0;
-    const writing = {
-      maxNewTokens: config.maxNewTokens,
-      temperature: config.samplingTemperature,
-      topP: config.samplingTopP,
-      // Written as they will be when the model is used.
-      repetitionPenalty: model.repetitionPenalty,
-    };
-    const writer = writes
-      ? stack.use(await RationaleWriter.open(model, writing, config.batchSize, session))
-      : undefined;
-    const pairs = stack.use(new PairSource(config.model, config));
-    return new Run({
-      config,
-      hooks,
-      model,
-      data,
-      validation,
-      optimizer,
-      runner,
-      writer,
-      pairs,
-      facts: { fingerprint, depends, threads },
-      order,
-      stack: stack.move(),
-      step: found?.step ?? 0,
-      resumed: found !== undefined,
-    });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#stack.disposeAsync();
   }
 
   /** Steps until the end, or until the signal. */
@@ -209,7 +92,7 @@ class Run implements AsyncDisposable {
     // Stopped in between: nothing of what was done is lost.
     if (saved < this.#step) this.#save();
     const model = join(output, RUN_FILES.model);
-    if (finished) saveModel(model, this.#model, this.#config.saveAs, this.#optimizer.state.ema);
+    if (finished) saveModel(model, this.#parts.model, this.#config.saveAs, this.#parts.optimizer.state.ema);
     const seconds = (performance.now() - startedMs) / 1000;
     this.#write({ type: "end", step: this.#step, seconds, reason: finished ? "finished" : "stopped" });
     const report = join(output, RUN_FILES.report);
@@ -220,25 +103,26 @@ class Run implements AsyncDisposable {
   #begin(): void {
     const config = this.#config;
     const time = new Date().toISOString();
-    if (this.#resumed) {
+    if (this.#parts.resumed) {
       this.#log.truncateAfter(this.#step);
       this.#write({ type: "resume", step: this.#step, time });
       return;
     }
+    clearOutput(config.output);
     this.#write({
       type: "start",
       time,
       version: packageVersion(),
       model: config.model,
-      modelHash: this.#model.baseHash,
-      parameters: [...this.#model.storedNames.keys()].reduce(
-        (sum, name) => sum + this.#model.weights.data(name).length,
+      modelHash: this.#parts.model.baseHash,
+      parameters: [...this.#parts.model.storedNames.keys()].reduce(
+        (sum, name) => sum + this.#parts.model.weights.data(name).length,
         0,
       ),
-      trained: this.#model.weights.trained.size,
-      threads: this.#facts.threads,
+      trained: this.#parts.model.weights.trained.size,
+      threads: this.#parts.facts.threads,
       machine: `${cpus()[0]?.model.trim() ?? "unknown processor"}, Node ${process.versions.node}`,
-      datasets: [...this.#data, ...this.#validation].map(({ config: { name }, rows, hash, problems }) => ({
+      datasets: [...this.#parts.data, ...this.#parts.validation].map(({ config: { name }, rows, hash, problems }) => ({
         name,
         rows: rows.length,
         problems,
@@ -251,9 +135,9 @@ class Run implements AsyncDisposable {
   /** The batches of update `step`, prepared. */
   async #prepare(step: number): Promise<readonly PreparedBatch[]> {
     const { accumulate } = this.#config;
-    const planned = Array.from({ length: accumulate }, (_, i) => this.#order.at(step * accumulate + i));
+    const planned = Array.from({ length: accumulate }, (_, i) => this.#parts.order.at(step * accumulate + i));
     return await Promise.all(
-      planned.map(async (plan) => ({ plan, ...(await this.#pairsOf(this.#data[plan.source]!, plan.rows)) })),
+      planned.map(async (plan) => ({ plan, ...(await this.#pairsOf(this.#parts.data[plan.source]!, plan.rows)) })),
     );
   }
 
@@ -261,7 +145,7 @@ class Run implements AsyncDisposable {
     { rows }: Dataset,
     indexes: readonly number[],
   ): Promise<{ pairs: TrainingPair[]; problems: { place: string; reason: string }[] }> {
-    const prepared = await this.#pairs.prepare(indexes.map((row) => rows[row]!));
+    const prepared = await this.#parts.pairs.prepare(indexes.map((row) => rows[row]!));
     return {
       pairs: prepared.flatMap((row) => ("pair" in row ? [row.pair] : [])),
       problems: prepared.flatMap((row) => ("pair" in row ? [] : [row])),
@@ -280,13 +164,13 @@ class Run implements AsyncDisposable {
       throw new TrainingError(`step ${step}: no two rows of its batch can be used; the log names each with its reason`);
     const written: (readonly WrittenRationale[] | undefined)[] = [];
     for (const [i, { pairs }] of usable.entries()) written.push(await this.#rationales(pairs, mix(seed, step, i)));
-    const generateSeconds = this.#writer === undefined ? 0 : (performance.now() - startedMs) / 1000;
+    const generateSeconds = this.#parts.writer === undefined ? 0 : (performance.now() - startedMs) / 1000;
     const work = usable.map(({ pairs }, i) => ({ pairs, branches: this.#branches(pairs, written[i]) }));
     const dropout = lora !== null && lora.dropout > 0 ? { share: lora.dropout, seed: mix(seed, step) } : undefined;
-    const losses = await this.#runner.backward(work, chunkSize ?? batchSize, this.#optimizer, dropout);
+    const losses = await this.#parts.runner.backward(work, chunkSize ?? batchSize, this.#parts.optimizer, dropout);
     const rate = learningRate(this.#schedule, this.#step);
     losses.forEach((loss, i) => this.#checkFinite(loss, usable[i]!));
-    const gradNorm = await this.#runner.update(this.#optimizer, rate, clipNorm ?? undefined);
+    const gradNorm = await this.#parts.runner.update(this.#parts.optimizer, rate, clipNorm ?? undefined);
     if (!Number.isFinite(gradNorm)) throw notFinite(`the gradients' norm is ${gradNorm}`, step, usable);
     this.#step = step;
     this.#write(
@@ -312,7 +196,7 @@ class Run implements AsyncDisposable {
   ): StepRecord {
     const { arWeight, embWeight } = this.#config;
     const [lm, contrastive] = [meanOf(losses, "lm"), meanOf(losses, "contrastive")];
-    const names = new Set(batches.map(({ plan }) => this.#data[plan.source]!.config.name));
+    const names = new Set(batches.map(({ plan }) => this.#parts.data[plan.source]!.config.name));
     return {
       type: "step",
       step: this.#step,
@@ -333,11 +217,11 @@ class Run implements AsyncDisposable {
   }
 
   async #rationales(pairs: readonly TrainingPair[], seed: number): Promise<readonly WrittenRationale[] | undefined> {
-    if (this.#writer === undefined) return undefined;
+    if (this.#parts.writer === undefined) return undefined;
     // A signal stops the run between steps: half a step is worth nothing.
     const never = new AbortController().signal;
     const seeds = pairs.map((_, i) => mix(seed, i));
-    return await this.#writer.write(
+    return await this.#parts.writer.write(
       pairs.map(({ query }) => query),
       seeds,
       never,
@@ -356,7 +240,7 @@ class Run implements AsyncDisposable {
 
   async #validate(): Promise<void> {
     const { batchSize, validationPairs } = this.#config;
-    for (const dataset of this.#validation) {
+    for (const dataset of this.#parts.validation) {
       const total = Math.min(dataset.rows.length, validationPairs);
       const losses: (BatchLosses & { pairs: number })[] = [];
       const facts: { written: WrittenRationale[]; pairs: TrainingPair[] } = { written: [], pairs: [] };
@@ -368,7 +252,7 @@ class Run implements AsyncDisposable {
         );
         if (pairs.length < 2) continue;
         const written = await this.#rationales(pairs, 0);
-        const loss = await this.#runner.evaluate({ pairs, branches: this.#branches(pairs, written) });
+        const loss = await this.#parts.runner.evaluate({ pairs, branches: this.#branches(pairs, written) });
         losses.push({ ...loss, pairs: pairs.length });
         facts.written.push(...(written ?? []));
         facts.pairs.push(...pairs);
@@ -393,7 +277,7 @@ class Run implements AsyncDisposable {
     const { output, keep } = this.#config;
     const root = join(output, RUN_FILES.checkpoints);
     const folder = join(root, `step-${String(this.#step).padStart(8, "0")}`);
-    saveCheckpoint(folder, this.#model, this.#optimizer.state, { ...this.#facts, step: this.#step });
+    saveCheckpoint(folder, this.#parts.model, this.#parts.optimizer.state, { ...this.#parts.facts, step: this.#step });
     this.#write({ type: "checkpoint", step: this.#step, folder });
     writeReport(this.#log.path, join(output, RUN_FILES.report));
     for (const old of findCheckpoints(root).slice(0, -keep)) rmSync(old.folder, { recursive: true, force: true });
@@ -411,47 +295,6 @@ interface PreparedBatch {
   readonly plan: PlannedBatch;
   readonly pairs: readonly TrainingPair[];
   readonly problems: readonly { readonly place: string; readonly reason: string }[];
-}
-
-/** What follows a query in the mode of a run. */
-export function branchesOf(
-  { oracleIds }: Pick<TrainingPair, "oracleIds">,
-  written: WrittenRationale | undefined,
-  { mode, arWeight, embWeight }: Pick<TrainConfig, "mode" | "arWeight" | "embWeight">,
-): Branches {
-  const lm = arWeight > 0 ? oracleIds : undefined;
-  if (embWeight === 0) return { lm, contrast: undefined };
-  if (mode === "direct") return { lm, contrast: [] };
-  const read = mode === "oracle" ? oracleIds! : written!.ids;
-  // Word for word the oracle's: one branch serves both terms.
-  const isOracle = lm !== undefined && read.length === lm.length && read.every((id, i) => id === lm[i]);
-  return { lm, contrast: isOracle ? "lm" : read };
-}
-
-function rationaleFacts(
-  written: readonly WrittenRationale[],
-  pairs: readonly TrainingPair[],
-): Pick<StepRecord, "endedShare" | "rationaleTokens" | "oracleShare"> {
-  if (written.length === 0) return { endedShare: null, rationaleTokens: null, oracleShare: null };
-  const isOracle = (ids: readonly number[], i: number): boolean => ids.join(",") === pairs[i]!.oracleIds?.join(",");
-  return {
-    endedShare: written.filter(({ ended }) => ended).length / written.length,
-    rationaleTokens: written.reduce((sum, { ids }) => sum + ids.length, 0) / written.length,
-    oracleShare: written.filter(({ ids }, i) => isOracle(ids, i)).length / written.length,
-  };
-}
-
-function meanOf(losses: readonly BatchLosses[], key: "lm" | "contrastive" | "hits"): number | null {
-  const values = losses.flatMap((loss) => (loss[key] === undefined ? [] : [loss[key]]));
-  return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-function notFinite(what: string, step: number, batches: readonly PreparedBatch[]): TrainingError {
-  const places = batches.flatMap(({ pairs }) => pairs.map(({ place }) => place));
-  const shown = places.slice(0, 8).join("; ");
-  return new TrainingError(
-    `step ${step}: ${what}, in the batch of ${shown}${places.length > 8 ? `; and ${places.length - 8} more` : ""}. Nothing was updated with it. Lower learningRate or clipNorm, or look at those rows.`,
-  );
 }
 
 function packageVersion(): string {

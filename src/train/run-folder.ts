@@ -15,25 +15,30 @@ export const RUN_FILES = {
   report: "report.html",
 } as const;
 
-/** Checks the output folder; the checkpoint to go on from, where that is asked for and there is one. */
-export function prepareOutput(
+/**
+ * The checkpoint to go on from, where that is asked for and there is one.
+ * @throws {UsageError} a folder that holds something, and neither `resume` nor `force`
+ */
+export function findResume(
   output: string,
   { resume = false, force = false, onNotice }: { resume?: boolean; force?: boolean; onNotice?: (text: string) => void },
 ): { folder: string; step: number } | undefined {
-  const checkpoints = join(output, RUN_FILES.checkpoints);
   const holds = existsSync(output) && readdirSync(output).length > 0;
   if (resume) {
-    const last = findCheckpoints(checkpoints).at(-1);
-    if (last !== undefined) return last;
-    onNotice?.(`${output}: no checkpoint there; starting from the beginning`);
-  } else if (holds && !force) {
-    throw new UsageError(`${output} holds a run already: --resume goes on with it, --force replaces it`);
+    const last = findCheckpoints(join(output, RUN_FILES.checkpoints)).at(-1);
+    if (last === undefined) onNotice?.(`${output}: no checkpoint there; starting from the beginning`);
+    return last;
   }
+  if (holds && !force)
+    throw new UsageError(`${output} holds a run already: --resume goes on with it, --force replaces it`);
+  return undefined;
+}
+
+/** Makes the folder, without what an earlier run left in it; other files stay. */
+export function clearOutput(output: string): void {
   mkdirSync(output, { recursive: true });
-  // Only what a run writes itself is removed.
   for (const name of Object.values(RUN_FILES)) rmSync(join(output, name), { recursive: true, force: true });
   writeFileSync(join(output, RUN_FILES.log), "");
-  return undefined;
 }
 
 /** Everything that the numbers of a run depend on. */

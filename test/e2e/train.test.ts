@@ -126,7 +126,7 @@ test("LoRA with dropout, an average and accumulated chunks go on bit for bit too
 
 for (const seed of [0, 1, 2])
   test(`both losses fall and retrieval rises on a toy set, seed ${seed}`, async () => {
-    const { log, output } = await trained(`learns-${seed}`, { steps: 150, validateEvery: 15, saveEvery: 1000, seed });
+    const { log, output } = await trained(`learns-${seed}`, { steps: 150, validateEvery: 10, saveEvery: 1000, seed });
     const steps = stepsOf(log);
     const mean = (records: readonly StepRecord[], key: "lm" | "contrastive"): number =>
       records.reduce((sum, record) => sum + record[key]!, 0) / records.length;
@@ -136,9 +136,13 @@ for (const seed of [0, 1, 2])
       mean(late, "contrastive") < 0.85 * mean(early, "contrastive"),
       `contrastive ${mean(early, "contrastive")} -> ${mean(late, "contrastive")}`,
     );
+    const hits = (records: readonly StepRecord[]): number =>
+      records.reduce((sum, it) => sum + it.hits!, 0) / records.length;
+    assert.ok(hits(late) > hits(early) + 0.2, `hits ${hits(early)} -> ${hits(late)}`);
     const validations = log.filter((record) => record.type === "validation");
     const [first, last] = [validations[0]!, validations.at(-1)!];
-    assert.ok(last.p1! >= first.p1! + 0.1 && last.p1! > 0.25, `P@1 ${first.p1} -> ${last.p1}`);
+    // Eight answers: an eighth by chance.
+    assert.ok(last.p1! > 0.35 && last.p1! > first.p1!, `P@1 ${first.p1} -> ${last.p1}`);
     assert.ok(last.lm! < 0.5 * first.lm!, `validation lm ${first.lm} -> ${last.lm}`);
     if (seed > 0) return;
     // The finished model is a checkpoint like any other, and writes rationales.
@@ -159,8 +163,7 @@ test("rows that cannot be used are told with file and number, and the run goes o
   const folder = temporaryFolder();
   mkdirSync(join(folder, "images"));
   const rows = readFileSync(join(toySet, "train.jsonl"), "utf8").split("\n").slice(0, 20);
-  for (const name of readdirSync(join(toySet, "images"))
-    .filter((it) => it.startsWith("train-")))
+  for (const name of readdirSync(join(toySet, "images")).filter((it) => it.startsWith("train-")))
     copyFileSync(join(toySet, "images", name), join(folder, "images", name));
   // A picture that is there and is none: found out when its turn comes.
   writeFileSync(join(folder, "images", "train-3.png"), "not a picture");
@@ -183,22 +186,16 @@ test("rows that cannot be used are told with file and number, and the run goes o
   assert.equal(log.find((record) => record.type === "start")!.datasets[0]!.problems, 2);
 });
 
-test("numbers that are not finite stop the run with the batch named, and the checkpoint before is whole", async () => {
-  const { args, output } = runWith("diverges", {
-    learningRate: 10,
-    clipNorm: null,
-    warmup: 0,
-    saveEvery: 1,
-    steps: 40,
-  });
+test("numbers that are not finite stop the run with the batch named, and nothing is updated with them", async () => {
+  // Cosines over such a temperature are infinite in float32.
+  const { args, output } = runWith("diverges", { temperature: 1e-40 });
   const { status, stderr } = await runCli(args);
   assert.equal(status, 4, stderr);
   assert.match(
     stderr,
     /step \d+: the .* is (NaN|-?Infinity), in the batch of train\.jsonl, row \d+; .*Nothing was updated/,
   );
-  const last = readLog(join(output, "log.jsonl")).findLast((record) => record.type === "checkpoint");
-  assert.ok(last === undefined || existsSync(join(last.folder, "training_state.json")));
+  assert.deepEqual(stepsOf(readLog(join(output, "log.jsonl"))), []);
 });
 
 test("Ctrl-C ends the run after its step with a checkpoint, and --resume finishes it", async () => {

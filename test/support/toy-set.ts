@@ -62,7 +62,9 @@ export async function writeToySet(folder: string, { train, valid }: { train: num
 
 function pixels(upper: Colour, lower: Colour, random: Random): Buffer {
   const noise = (): number => Math.floor(random() * 16) - 8;
-  const shades = [upper, lower].map((name) => COLOURS[name].map((level) => Math.min(255, Math.max(0, level + noise()))));
+  const shades = [upper, lower].map((name) =>
+    COLOURS[name].map((level) => Math.min(255, Math.max(0, level + noise()))),
+  );
   const bytes = Buffer.alloc(SIDE * SIDE * 3);
   for (let i = 0; i < bytes.length; i++) bytes[i] = shades[i < bytes.length / 2 ? 0 : 1]![i % 3]!;
   return bytes;

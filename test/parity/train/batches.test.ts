@@ -1,7 +1,7 @@
 /** Ways of computing a batch that must not change what it comes to, and ways that must. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { branchesOf } from "../../../src/train/loop.ts";
+import { branchesOf } from "../../../src/train/branches.ts";
 import type { StepBatch } from "../../../src/train/step.ts";
 import { assertClose } from "../../support/assert-close.ts";
 import { TrainingBench } from "../../support/training.ts";

@@ -63,7 +63,11 @@ const LEGAL: readonly [string, (t: Inputs) => Tensor | readonly Tensor[], string
   ["add broadcasts", (t) => add(t.f("batch", 1, 4), t.f("seq", 4)), "float32[batch, seq, 4]"],
   ["greater keeps the dtype it compares", (t) => greater(t.of("float64", 3, 1), t.of("float64", "n")), "float64[3, n]"],
   ["detach keeps its shape", (t) => detach(t.f("batch", 3)), "float32[batch, 3]"],
-  ["rearrange takes rows", (t) => rearrange(t.f("rows", 3), t.of("int32", "n", 2), t.of("int32", "rows")), "float32[n, 2, 3]"],
+  [
+    "rearrange takes rows",
+    (t) => rearrange(t.f("rows", 3), t.of("int32", "n", 2), t.of("int32", "rows")),
+    "float32[n, 2, 3]",
+  ],
   ["repeat gives its first axis an extent", (t) => [t.f("n"), repeat(t.f(1, "n", 3), "n")][1]!, "float32[n, n, 3]"],
   ["reduceLogSumExp drops an axis", (t) => reduceLogSumExp(t.f("rows", 7), [1], false), "float32[rows]"],
   ["max broadcasts", (t) => max(t.f(3, 1), t.f()), "float32[3, 1]"],
