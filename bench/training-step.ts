@@ -63,7 +63,7 @@ export function trainingBatch(kind: StepKind, batch: number, vocab: number): Tra
   const common = openingIds({ tokenizer: Tokenizer.load(folder), template: ChatTemplate.load(folder) });
   const opening = (): number[] => (kind === "plain" ? words(common.length) : common);
   const closing = words(5);
-  const picture = [IDS.visionStart, ...Array.from({ length: IMAGE_TOKENS }, () => IDS.imagePad), IDS.visionEnd];
+  const image = [IDS.visionStart, ...Array.from({ length: IMAGE_TOKENS }, () => IDS.imagePad), IDS.visionEnd];
   return {
     kind,
     grid: GRID,
@@ -71,7 +71,7 @@ export function trainingBatch(kind: StepKind, batch: number, vocab: number): Tra
     temperature: 0.05,
     learningRate: 1e-4,
     pairs: Array.from({ length: batch }, () => ({
-      prompt: [...opening(), ...picture, ...words(20), ...closing],
+      prompt: [...opening(), ...image, ...words(20), ...closing],
       oracle: words(23),
       target: [...opening(), ...words(10), ...closing],
     })),

@@ -8,7 +8,7 @@ import { RowChecker, RowError, TRAIN_FIELDS, type TrainRow } from "./train-row.t
 export type { TrainRow, TrainSide } from "./train-row.ts";
 
 /** A row that cannot be trained on. */
-export interface RowProblem {
+interface RowProblem {
   readonly file: string;
   /** From 1. */
   readonly row: number;

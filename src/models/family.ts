@@ -42,7 +42,7 @@ export interface TowerParts extends Pick<VisionTower, "patchSize" | "temporalPat
 }
 
 /** Patches that attend to each other. */
-export interface SegmentSet {
+interface SegmentSet {
   readonly padded: boolean;
   /** The patches of each segment; together they name every patch once. */
   readonly members: (grids: readonly Grid[]) => number[][];

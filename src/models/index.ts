@@ -9,14 +9,7 @@ export type { VisionTower } from "./family.ts";
 export { ropePositions, type Positions } from "./positions.ts";
 export { anglesOf, inverseFrequencies, mropeAxes } from "./rope.ts";
 export { packedFeeds, packedInputs, PREFIX, type Segment } from "./packed.ts";
-export {
-  buildHead,
-  buildTextDecoder,
-  EMBEDDING_LAYER,
-  headLayer,
-  packedTextDecoder,
-  type PackedRows,
-} from "./text-decoder.ts";
+export { buildHead, buildTextDecoder, EMBEDDING_LAYER, headLayer, packedTextDecoder } from "./text-decoder.ts";
 
 /** The one table model_type -> builder. */
 const FAMILIES: readonly ModelFamily[] = [qwen25Vl, qwen2Vl, qwen3Vl];

@@ -44,15 +44,6 @@ export function towerOf(parts: TowerParts): VisionTower {
   const { patchSize, temporalPatchSize, merge, deepstackCount, heads, segments } = parts;
   const sets = Object.entries(segments);
   const perHead = { heads, kvHeads: heads };
-  /** Attention over a set, its inputs declared once. */
-  const once = (make: (set: string) => RowAttention): ((set: string) => RowAttention) => {
-    const made = new Map<string, RowAttention>();
-    return (set) => {
-      const known = made.get(set) ?? make(set);
-      made.set(set, known);
-      return known;
-    };
-  };
   return {
     patchSize,
     temporalPatchSize,
@@ -91,6 +82,16 @@ export function towerOf(parts: TowerParts): VisionTower {
           packedFeeds(name, [{ name, segments: members(grids).map((rows) => ({ rows })) }], "all", perHead),
         ),
       ) as Feeds,
+  };
+}
+
+/** Attention over each set, its inputs declared once. */
+function once(make: (set: string) => RowAttention): (set: string) => RowAttention {
+  const made = new Map<string, RowAttention>();
+  return (set) => {
+    const known = made.get(set) ?? make(set);
+    made.set(set, known);
+    return known;
   };
 }
 

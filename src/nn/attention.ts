@@ -83,7 +83,7 @@ export function cachedAttention(
 }
 
 /** Attention inside segments of packed rows; see `packedAttention`. */
-export interface PackedSegments {
+interface PackedSegments {
   /** How many segments and the length all are padded to, as extents. */
   readonly count: Dim;
   readonly length: Dim;

@@ -71,12 +71,12 @@ class Run {
   async go(): Promise<TrainOutcome> {
     const { steps, saveEvery, output } = this.#config;
     const validateEvery = this.#config.validateEvery ?? Math.max(1, Math.round(steps / 10));
-    const { signal } = this.#hooks;
+    const isStopped = (): boolean => this.#hooks.signal?.aborted ?? false;
     const startedMs = performance.now();
     this.#begin();
     const ahead: Promise<readonly PreparedBatch[]>[] = [];
     let saved = this.#step;
-    for (let next = this.#step; this.#step < steps && !signal?.aborted;) {
+    for (let next = this.#step; this.#step < steps && !isStopped();) {
       for (; ahead.length <= BATCHES_AHEAD && next < steps; next++) {
         const prepared = this.#prepare(next);
         // A failure is told when its turn comes.

@@ -6,7 +6,7 @@ import { Graph, serialize } from "../graph/index.ts";
 import type { Feeds } from "../host-tensor.ts";
 import { openingIds } from "../input/prompt.ts";
 import { buildHead, buildTextDecoder, EMBEDDING_LAYER } from "../models/index.ts";
-import { Weights } from "../nn/weights.ts";
+import { Weights, type LoraLayer } from "../nn/weights.ts";
 import { Session, type Runner, type SessionOptions } from "../runtime/session.ts";
 import type { PromptSide } from "./collate.ts";
 import type { TrainingModel } from "./training-model.ts";
@@ -61,16 +61,16 @@ export class RationaleWriter implements AsyncDisposable {
     batch: number,
     session: SessionOptions,
   ): Promise<RationaleWriter> {
-    const { config, tower, weights, loraOf } = model;
+    const { config, tower, weights } = model;
     await using stack = new AsyncDisposableStack();
+    // Dropout is for the pass that learns.
+    const loraOf = (layer: string): LoraLayer | undefined => {
+      const lora = model.loraOf(layer);
+      return lora && { ...lora, dropout: false };
+    };
     const open = async (name: string, build: (graph: Graph, inputs: Weights) => void): Promise<Runner> => {
       const graph = new Graph(name);
-      // Dropout is for the pass that learns.
-      const withoutDropout = (layer: string): ReturnType<typeof loraOf> => {
-        const lora = loraOf(layer);
-        return lora === undefined ? undefined : { ...lora, dropout: false };
-      };
-      build(graph, Weights.asInputs(graph, weights, withoutDropout));
+      build(graph, Weights.asInputs(graph, weights, loraOf));
       const opened = stack.use(await Session.open(serialize(graph), name, session));
       const given = weights.feeds(graph.inputs);
       return { run: (feeds: Feeds, outputs) => opened.run({ ...given, ...feeds }, outputs) };

@@ -286,7 +286,7 @@ export class StepRunner implements AsyncDisposable {
   }
 
   async #open(kind: GraphKind): Promise<OpenGraph> {
-    const key = JSON.stringify(Object.entries(kind).sort());
+    const key = JSON.stringify([kind.images, kind.prefix, kind.lm, kind.embeddings, kind.backward, kind.dropout]);
     const known = this.#graphs.get(key);
     if (known !== undefined) return known;
     const { graph, trained } = buildTrainingGraph(this.#model, kind, this.#objective, this.#trainable);

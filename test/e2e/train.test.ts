@@ -52,7 +52,14 @@ async function trained(
   return { output, log: readLog(join(output, "log.jsonl")), stderr };
 }
 
+const meanOf = (records: readonly StepRecord[], key: "lm" | "contrastive" | "hits"): number =>
+  records.reduce((sum, record) => sum + record[key]!, 0) / records.length;
+
 const stepsOf = (log: readonly LogRecord[]): StepRecord[] => log.filter((record) => record.type === "step");
+
+/** What a log tells of its steps, but for times. */
+const numbersOf = (log: readonly LogRecord[]): unknown[] =>
+  stepsOf(log).map(({ step, loss, gradNorm }) => [step, loss, gradNorm]);
 
 /** Every file of the finished model and of the last checkpoint, but for what names a time or a folder. */
 function digests(output: string): Record<string, string> {
@@ -96,9 +103,7 @@ test("a run killed at random moments and resumed ends with the weights of the un
     }
   }
   assert.deepEqual(digests(output), digests(whole.output));
-  const told = (log: readonly LogRecord[]): unknown[] =>
-    stepsOf(log).map(({ step, loss, gradNorm }) => [step, loss, gradNorm]);
-  assert.deepEqual(told(readLog(join(output, "log.jsonl"))), told(whole.log));
+  assert.deepEqual(numbersOf(readLog(join(output, "log.jsonl"))), numbersOf(whole.log));
 });
 
 test("LoRA with dropout, an average and accumulated chunks go on bit for bit too", async () => {
@@ -128,17 +133,14 @@ for (const seed of [0, 1, 2])
   test(`both losses fall and retrieval rises on a toy set, seed ${seed}`, async () => {
     const { log, output } = await trained(`learns-${seed}`, { steps: 150, validateEvery: 10, saveEvery: 1000, seed });
     const steps = stepsOf(log);
-    const mean = (records: readonly StepRecord[], key: "lm" | "contrastive"): number =>
-      records.reduce((sum, record) => sum + record[key]!, 0) / records.length;
     const [early, late] = [steps.slice(0, 10), steps.slice(-10)];
-    assert.ok(mean(late, "lm") < 0.15 * mean(early, "lm"), `lm ${mean(early, "lm")} -> ${mean(late, "lm")}`);
-    assert.ok(
-      mean(late, "contrastive") < 0.85 * mean(early, "contrastive"),
-      `contrastive ${mean(early, "contrastive")} -> ${mean(late, "contrastive")}`,
-    );
-    const hits = (records: readonly StepRecord[]): number =>
-      records.reduce((sum, it) => sum + it.hits!, 0) / records.length;
-    assert.ok(hits(late) > hits(early) + 0.2, `hits ${hits(early)} -> ${hits(late)}`);
+    const [lm, contrastive, hits] = (["lm", "contrastive", "hits"] as const).map((key) => ({
+      early: meanOf(early, key),
+      late: meanOf(late, key),
+    }));
+    assert.ok(lm!.late < 0.15 * lm!.early, `lm ${JSON.stringify(lm)}`);
+    assert.ok(contrastive!.late < 0.85 * contrastive!.early, `contrastive ${JSON.stringify(contrastive)}`);
+    assert.ok(hits!.late > hits!.early + 0.2, `hits ${JSON.stringify(hits)}`);
     const validations = log.filter((record) => record.type === "validation");
     const [first, last] = [validations[0]!, validations.at(-1)!];
     // Eight answers: an eighth by chance.

@@ -82,7 +82,7 @@ const rmsNormOp = defineOp({
     const cube = mul(r2, mul(r2, r2));
     const dx = sub(mul(mul(dy2, weight!), r2), mul(x2, mul(cube, mean)));
     const dw = gemm(r2, product, { transA: true });
-    return [reshapeLike(dx, x!.shape, x!), reshape(dw, [hidden])];
+    return [reshapeLike(dx, x!.shape, x), reshape(dw, [hidden])];
   },
 });
 

@@ -29,6 +29,11 @@ export interface Sample {
   readonly constant?: readonly string[];
 }
 
+/** Inputs `x`, `y`, `z`, `w` of these shapes. */
+export function sizes(...shapes: readonly Shape[]): Record<string, SampleInput> {
+  return Object.fromEntries(shapes.map((shape, i) => ["xyzw"[i]!, { shape }]));
+}
+
 /** The precision of a check: how far each entry moves, and how near the two gradients must be. */
 export interface Precision {
   readonly dtype: "float32" | "float64";

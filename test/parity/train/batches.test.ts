@@ -64,7 +64,7 @@ test("hard negatives join the candidates, in chunks as in a whole batch", async 
   const { pairs, branches } = await bench.batch();
   const hard = pairs.map((pair, i) =>
     i % 2 === 0
-      ? { ...pair, negatives: [{ ...pairs[3]!.target, ids: [...pairs[3]!.target.ids].reverse(), key: `hard ${i}` }] }
+      ? { ...pair, negatives: [{ ...pairs[3]!.target, ids: pairs[3]!.target.ids.toReversed(), key: `hard ${i}` }] }
       : pair,
   );
   const [plain, whole, chunked] = [

@@ -19,6 +19,12 @@ function numbers(count: number, seed: number): Float32Array {
   return Float32Array.from({ length: count }, () => 2 * random() - 1);
 }
 
+function unit(flat: Float32Array, row: number): number[] {
+  const part = [...flat.subarray(row * HIDDEN, (row + 1) * HIDDEN)];
+  const norm = Math.hypot(...part);
+  return part.map((value) => value / norm);
+}
+
 /** InfoNCE by its definition, candidate by candidate. */
 function expected(
   queries: Float32Array,
@@ -26,11 +32,6 @@ function expected(
   keys: readonly string[],
   options: ContrastiveOptions,
 ): number {
-  const unit = (flat: Float32Array, row: number): number[] => {
-    const part = [...flat.subarray(row * HIDDEN, (row + 1) * HIDDEN)];
-    const norm = Math.hypot(...part);
-    return part.map((value) => value / norm);
-  };
   const { temperature, hardness, falseNegativeMargin } = options;
   let sum = 0;
   for (let i = 0; i < queries.length / HIDDEN; i++) {

@@ -57,15 +57,17 @@ test("passes differ in their order", () => {
   assert.equal(order.at(10).epoch, 1);
 });
 
+/** How far lengths are apart within batches, summed over a pass of 200 rows. */
+function spread(bucketBatches: number): number {
+  const { lengths } = source("a", 200);
+  const order = new BatchOrder([source("a", 200)], { ...OPTIONS, bucketBatches });
+  return Array.from({ length: 50 }, (_, i) => {
+    const own = order.at(i).rows.map((row) => lengths[row]!);
+    return Math.max(...own) - Math.min(...own);
+  }).reduce((a, b) => a + b);
+}
+
 test("buckets bring rows of like length together", () => {
-  const spread = (bucketBatches: number): number => {
-    const lengths = source("a", 200).lengths;
-    const order = new BatchOrder([source("a", 200)], { ...OPTIONS, bucketBatches });
-    return Array.from({ length: 50 }, (_, i) => {
-      const own = order.at(i).rows.map((row) => lengths[row]!);
-      return Math.max(...own) - Math.min(...own);
-    }).reduce((a, b) => a + b);
-  };
   assert.ok(spread(10) < spread(1) / 3);
 });
 
