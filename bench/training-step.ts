@@ -1,5 +1,10 @@
-/** Our side of bench/training.ts, and the work that both sides do. */
-import { availableParallelism } from "node:os";
+/**
+ * Our side of bench/training.ts, and the work that both sides do. Run as a program it measures in a process of its own, so
+ * that peak memory is this measurement's:
+ *
+ *   node bench/training-step.ts FOLDER WORK_JSON STEPS THREADS RECOMPUTE
+ */
+import { readFileSync } from "node:fs";
 import { Collator, type Branches, type PromptSide, type TrainingPair } from "../src/train/collate.ts";
 import { Optimizer } from "../src/train/optimizer.ts";
 import { RationaleWriter } from "../src/train/rationale-writer.ts";
@@ -79,14 +84,10 @@ export function trainingBatch(kind: StepKind, batch: number, vocab: number): Tra
 }
 
 /** Measures our step. */
-export async function measureOurs(
+async function measureOurs(
   folder: string,
   work: TrainingWork,
-  {
-    steps,
-    threads = availableParallelism(),
-    recompute = false,
-  }: { steps: number; threads?: number; recompute?: boolean },
+  { steps, threads, recompute }: { steps: number; threads: number; recompute: boolean },
 ): Promise<StepTimes> {
   const model = openTrainingModel(folder, {
     lora: undefined,
@@ -222,4 +223,14 @@ function picture(index: number): PreparedImage {
 
 function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+}
+
+if (import.meta.main) {
+  const [folder, work, steps, threads, recompute] = process.argv.slice(2);
+  const times = await measureOurs(folder!, JSON.parse(readFileSync(work!, "utf8")) as TrainingWork, {
+    steps: Number(steps),
+    threads: Number(threads),
+    recompute: recompute === "true",
+  });
+  console.log(JSON.stringify(times));
 }

@@ -3,9 +3,11 @@
  * models of Qwen2.5-VL's architecture with 2, 5 and 20 million parameters, and the whole RGE step with its generation.
  *
  *   node bench/training.ts [--python PATH_TO_PYTHON_WITH_TRANSFORMERS] [--sizes 2,5,20] [--batch 64] [--steps 5]
- *                          [--threads N] [--folder DIR]
+ *                          [--kinds plain,step,rge] [--threads N] [--folder DIR] [--recompute]
  *
- * Each side computes the same losses, which are printed and must agree. Nothing else may run meanwhile.
+ * Each side computes the same losses, which are printed and must agree (a random model's own rationales differ after a few
+ * tokens, and so the losses of RGE steps). `--recompute` also measures ours with activations computed again. Nothing else
+ * may run meanwhile.
  */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -14,7 +16,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { machineLimits } from "./limits.ts";
 import { randomCheckpoint, type Widths } from "./random-checkpoint.ts";
-import { measureOurs, trainingBatch, type StepKind, type StepTimes } from "./training-step.ts";
+import { trainingBatch, type StepKind, type StepTimes } from "./training-step.ts";
 
 /** Layers of the decoder and of the vision tower, and their widths. */
 const SIZES: Readonly<Record<string, { layers: number; depth: number; widths: Widths }>> = {
@@ -57,6 +59,7 @@ const { values } = parseArgs({
     kinds: { type: "string", default: "plain,step,rge" },
     batch: { type: "string", default: "64" },
     steps: { type: "string", default: "5" },
+    recompute: { type: "boolean", default: false },
     folder: { type: "string", default: join(tmpdir(), "rge-bench") },
     threads: { type: "string", default: String(availableParallelism()) },
   },
@@ -72,19 +75,32 @@ for (const size of values.sizes.split(",")) {
   const sizes = SIZES[size]!;
   const folder = randomCheckpoint(join(values.folder, `train-${size}m-${sizes.layers}`), { ...sizes, seed: 1 });
   for (const kind of values.kinds.split(",") as StepKind[]) {
-    const work = trainingBatch(kind, batch, sizes.widths.text.vocab);
-    const ours = await measureOurs(folder, work, { steps, threads });
+    const work = join(values.folder, `work-${size}-${kind}.json`);
+    writeFileSync(work, JSON.stringify(trainingBatch(kind, batch, sizes.widths.text.vocab)));
+    const args = [folder, work, String(steps), String(threads)];
+    const ours = measure(process.execPath, "training-step.ts", [...args, "false"]);
     console.log(
       `\n${NAMES[kind]}, ${ours.parameters / 1e6} M parameters, ${batch} pairs, ${ours.tokens} tokens a step`,
     );
     report("rge", ours);
+    if (values.recompute) report("again", measure(process.execPath, "training-step.ts", [...args, "true"]));
     if (values.python === undefined) continue;
-    const theirs = measureTorch(values.python, folder, work, size);
+    const theirs = measure(values.python, "training_reference.py", args);
     report("torch", theirs);
     console.log(
       `  ratio ${(ours.seconds / theirs.seconds).toFixed(3)} of PyTorch's time; losses differ by ${lossGap(ours, theirs)}`,
     );
   }
+}
+
+/** Runs one side in a process of its own; its last line of output is what it measured. */
+function measure(program: string, script: string, args: readonly string[]): StepTimes {
+  const { stdout, status, stderr } = spawnSync(program, [join(import.meta.dirname, script), ...args], {
+    encoding: "utf8",
+    maxBuffer: 1 << 26,
+  });
+  if (status !== 0) throw new Error(`${script} failed:\n${stderr}`);
+  return { gflop: 0, ...(JSON.parse(stdout.trim().split("\n").at(-1)!) as Omit<StepTimes, "gflop">) };
 }
 
 function report(name: string, { seconds, generateSeconds, gflop, losses, peakBytes }: StepTimes): void {
@@ -94,18 +110,6 @@ function report(name: string, { seconds, generateSeconds, gflop, losses, peakByt
   console.log(
     `  ${name.padEnd(6)} ${seconds.toFixed(3)} s a step${generation}${share}, peak memory ${(peakBytes / 2 ** 20).toFixed(0)} MiB, losses ${losses.map((loss) => loss.map((it) => it.toFixed(4)).join("+")).join(" ")}`,
   );
-}
-
-function measureTorch(python: string, folder: string, work: ReturnType<typeof trainingBatch>, size: string): StepTimes {
-  const file = join(values.folder, `work-${size}-${work.kind}.json`);
-  writeFileSync(file, JSON.stringify(work));
-  const script = join(import.meta.dirname, "training_reference.py");
-  const { stdout, status, stderr } = spawnSync(python, [script, folder, file, String(steps), String(threads)], {
-    encoding: "utf8",
-    maxBuffer: 1 << 26,
-  });
-  if (status !== 0) throw new Error(`PyTorch failed:\n${stderr}`);
-  return { gflop: 0, ...(JSON.parse(stdout.trim().split("\n").at(-1)!) as Omit<StepTimes, "gflop">) };
 }
 
 function lossGap(ours: StepTimes, theirs: StepTimes): string {

@@ -1,4 +1,5 @@
 /** `rge train`: reads the settings, runs the training, tells how it goes. */
+import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { InputError, messageOf, RgeError, UsageError } from "../errors.ts";
 import { readJsonFile } from "../json.ts";
@@ -99,7 +100,9 @@ function readSettings(args: Arguments): TrainConfig {
     ...config,
     // A flag's path is relative to where the command is given, the file's to the file.
     output: resolve("output" in flags ? process.cwd() : folder, config.output),
-    model: !("model" in flags) && config.model.startsWith(".") ? resolve(folder, config.model) : config.model,
+    // Anything that is no folder beside the file is a name on the hub.
+    model:
+      !("model" in flags) && existsSync(resolve(folder, config.model)) ? resolve(folder, config.model) : config.model,
     data: config.data.map(absolute),
     validation: config.validation.map(absolute),
   };

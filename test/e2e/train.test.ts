@@ -131,20 +131,27 @@ test("LoRA with dropout, an average and accumulated chunks go on bit for bit too
 
 for (const seed of [0, 1, 2])
   test(`both losses fall and retrieval rises on a toy set, seed ${seed}`, async () => {
-    const { log, output } = await trained(`learns-${seed}`, { steps: 150, validateEvery: 10, saveEvery: 1000, seed });
+    const { log, output } = await trained(`learns-${seed}`, {
+      steps: 250,
+      // Sorted by length, a batch would hold few different answers and make retrieval easy.
+      bucketBatches: 1,
+      validateEvery: 25,
+      saveEvery: 1000,
+      seed,
+    });
     const steps = stepsOf(log);
     const [early, late] = [steps.slice(0, 10), steps.slice(-10)];
     const [lm, contrastive, hits] = (["lm", "contrastive", "hits"] as const).map((key) => ({
       early: meanOf(early, key),
       late: meanOf(late, key),
     }));
-    assert.ok(lm!.late < 0.15 * lm!.early, `lm ${JSON.stringify(lm)}`);
-    assert.ok(contrastive!.late < 0.85 * contrastive!.early, `contrastive ${JSON.stringify(contrastive)}`);
-    assert.ok(hits!.late > hits!.early + 0.2, `hits ${JSON.stringify(hits)}`);
+    assert.ok(lm!.late < 0.05 * lm!.early, `lm ${JSON.stringify(lm)}`);
+    assert.ok(contrastive!.late < 0.6 * contrastive!.early, `contrastive ${JSON.stringify(contrastive)}`);
+    assert.ok(hits!.late > hits!.early + 0.25, `hits ${JSON.stringify(hits)}`);
     const validations = log.filter((record) => record.type === "validation");
     const [first, last] = [validations[0]!, validations.at(-1)!];
     // Eight answers: an eighth by chance.
-    assert.ok(last.p1! > 0.35 && last.p1! > first.p1!, `P@1 ${first.p1} -> ${last.p1}`);
+    assert.ok(last.p1! > 0.4 && last.p1! > first.p1!, `P@1 ${first.p1} -> ${last.p1}`);
     assert.ok(last.lm! < 0.5 * first.lm!, `validation lm ${first.lm} -> ${last.lm}`);
     if (seed > 0) return;
     // The finished model is a checkpoint like any other, and writes rationales.
