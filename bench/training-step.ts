@@ -74,7 +74,8 @@ export function trainingBatch(kind: StepKind, batch: number, vocab: number): Tra
     grid: GRID,
     maxNewTokens: 24,
     temperature: 0.05,
-    learningRate: 1e-4,
+    // A model that learns would end its rationales early, each side after a length of its own.
+    learningRate: kind === "rge" ? 1e-8 : 1e-4,
     pairs: Array.from({ length: batch }, () => ({
       prompt: [...opening(), ...image, ...words(20), ...closing],
       oracle: words(23),

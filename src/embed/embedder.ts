@@ -1,9 +1,10 @@
 import { availableParallelism } from "node:os";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { resolveModel } from "../checkpoint/hub.ts";
 import { InputError, RuntimeError } from "../errors.ts";
 import { defaultCacheDir } from "../runtime/compile-cache.ts";
 import { Gate } from "../runtime/gate.ts";
+import { startWorker } from "../runtime/start-worker.ts";
 import { checkItem, type CheckedItem } from "./check-item.ts";
 import { PART_FORMATS, WEIGHT_FORMATS } from "./formats.ts";
 import { inOrder } from "./in-order.ts";
@@ -178,13 +179,9 @@ async function start<T>(
   { onProgress, signal }: LoadOptions,
   open: (worker: Worker, ready: Extract<FromWorker, { type: "ready" }>) => T,
 ): Promise<T> {
-  // Sources run as TypeScript, the published package as JavaScript.
-  const entry = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
   const gate = new Gate();
   const workerData: WorkerRequest = { ...request, gate: gate.memory };
-  // A worker takes over the options of `node --input-type=module -e ...`, and refuses to run a file with them.
-  const isTyped = process.execArgv.some((option) => option.startsWith("--input-type"));
-  const worker = new Worker(entry, { workerData, ...(isTyped && { execArgv: [] }) });
+  const worker = startWorker(new URL("./worker.ts", import.meta.url), workerData);
   shutAtExit(worker, gate);
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   const listen = (message: FromWorker): void => {

@@ -1,7 +1,8 @@
 /** Prepared batches from a worker thread, a few ahead of the step. */
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import type { TrainRow } from "../dataset/train-rows.ts";
 import { TrainingError } from "../errors.ts";
+import { startWorker } from "../runtime/start-worker.ts";
 import type { PreparedRow, PrepareSettings } from "./prepare-pair.ts";
 import type { PrepareReply, PrepareRequest, PrepareWorkerData } from "./prepare-worker.ts";
 
@@ -14,10 +15,8 @@ export class PairSource implements AsyncDisposable {
 
   /** @param folder the checkpoint whose tokenizer, template and image settings are used */
   constructor(folder: string, settings: PrepareSettings) {
-    // Sources run as TypeScript, the published package as JavaScript.
-    const entry = import.meta.url.endsWith(".ts") ? "./prepare-worker.ts" : "./prepare-worker.js";
     const workerData: PrepareWorkerData = { folder, settings };
-    this.#worker = new Worker(new URL(entry, import.meta.url), { workerData });
+    this.#worker = startWorker(new URL("./prepare-worker.ts", import.meta.url), workerData);
     const fail = (error: Error): void => {
       for (const { reject } of this.#waiting.values()) reject(error);
       this.#waiting.clear();

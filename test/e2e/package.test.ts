@@ -39,13 +39,27 @@ test("the compiled command line embeds with the tiny checkpoint", () => {
   assert.equal(result.finish, "direct");
 });
 
+test("the compiled command line trains, its preparing thread included", () => {
+  const row = { qry: "a cat\n", pos_text: "cat\n", rationale: "A cat." };
+  const rows = ["cat", "dog", "bird", "fish"].map((name) => ({ ...row, pos_text: `${name}\n` }));
+  writeFileSync(join(work, "rows.jsonl"), rows.map((it) => `${JSON.stringify(it)}\n`).join(""));
+  const data = [{ name: "rows", path: "rows.jsonl" }];
+  const settings = { model: CHECKPOINT, output: "run", data, steps: 1, batchSize: 4, maxNewTokens: 2 };
+  writeFileSync(join(work, "train.json"), JSON.stringify(settings));
+  const main = join(work, "dist/cli/main.js");
+  const line = execFileSync(process.execPath, [main, "train", join(work, "train.json"), "--json"], {
+    encoding: "utf8",
+  });
+  assert.equal((JSON.parse(line) as { finished: boolean }).finished, true);
+});
+
 test("every entry that package.json exports can be imported by its public name", () => {
   const script = join(work, "use.mjs");
   writeFileSync(
     script,
-    `import { Embedder } from "rge"; import { Graph } from "rge/graph"; console.log(typeof Embedder, typeof Graph);`,
+    `import { Embedder } from "rge"; import { Graph } from "rge/graph"; import { train } from "rge/train"; console.log(typeof Embedder, typeof Graph, typeof train);`,
   );
-  assert.equal(execFileSync(process.execPath, [script], { encoding: "utf8" }).trim(), "function function");
+  assert.equal(execFileSync(process.execPath, [script], { encoding: "utf8" }).trim(), "function function function");
 });
 
 test("package.json names only files that the build makes", () => {
