@@ -101,5 +101,5 @@ function padded(low: number, high: number): [number, number] {
 function shortNumber(value: number): string {
   if (value === 0) return "0";
   const size = Math.abs(value);
-  return size < 1e-3 || size >= 1e5 ? value.toExponential(1) : String(Number(value.toPrecision(3)));
+  return size < 1e-2 || size >= 1e5 ? value.toExponential(1) : String(Number(value.toPrecision(3)));
 }
