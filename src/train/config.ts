@@ -97,7 +97,10 @@ const TRAIN_CONFIG = z.strictObject({
     .boolean()
     .default(false)
     .describe("Computes activations again in the backward pass: less memory, more time."),
-  validateEvery: positive.nullable().default(null).describe("Steps between validations. [a tenth of the steps]"),
+  validateEvery: positive
+    .nullable()
+    .default(null)
+    .describe("Steps between validations; there is one before the first step. [a tenth of the steps]"),
   validationPairs: positive.default(256).describe("Most pairs of each validation dataset."),
   saveEvery: positive.default(500).describe("Steps between checkpoints."),
   keep: positive.max(1000).default(2).describe("Checkpoints that are kept."),

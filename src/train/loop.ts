@@ -74,6 +74,8 @@ class Run {
     const isStopped = (): boolean => this.#hooks.signal?.aborted ?? false;
     const startedMs = performance.now();
     this.#begin();
+    // What training is to be measured by: the model as it was.
+    if (this.#step === 0) await this.#validate();
     const ahead: Promise<readonly PreparedBatch[]>[] = [];
     let saved = this.#step;
     for (let next = this.#step; this.#step < steps && !isStopped();) {

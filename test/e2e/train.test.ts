@@ -150,9 +150,11 @@ for (const seed of [0, 1, 2])
     assert.ok(hits!.late > hits!.early + 0.25, `hits ${JSON.stringify(hits)}`);
     const validations = log.filter((record) => record.type === "validation");
     const [first, last] = [validations[0]!, validations.at(-1)!];
-    // Eight answers: an eighth by chance.
-    assert.ok(last.p1! > 0.4 && last.p1! > first.p1!, `P@1 ${first.p1} -> ${last.p1}`);
-    assert.ok(last.lm! < 0.5 * first.lm!, `validation lm ${first.lm} -> ${last.lm}`);
+    // The first is that of the untrained model; 64 queries tell a share to some six points, so three rounds are taken.
+    assert.equal(first.step, 0);
+    const p1 = validations.slice(-3).reduce((sum, record) => sum + record.p1!, 0) / 3;
+    assert.ok(p1 > first.p1! + 0.2, `P@1 ${first.p1} -> ${p1}`);
+    assert.ok(last.lm! < 0.05 * first.lm!, `validation lm ${first.lm} -> ${last.lm}`);
     if (seed > 0) return;
     // The finished model is a checkpoint like any other, and writes rationales.
     await using embedder = await loadEmbedder(join(output, "model"));
