@@ -56,6 +56,13 @@ export async function* readLines(
   if (length > 0) yield finish(false);
 }
 
+/** How many lines of `stream` are not blank. */
+export async function countLines(stream: AsyncIterable<Uint8Array>): Promise<number> {
+  let count = 0;
+  for await (const line of readLines(stream)) if (!isBlank(line)) count++;
+  return count;
+}
+
 /** Whether a line holds nothing but spaces, tabs and carriage returns. */
 export function isBlank({ bytes }: Line): boolean {
   return bytes !== undefined && bytes.every((byte) => BLANKS.has(byte));

@@ -4,7 +4,7 @@ import { realpath, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Readable } from "node:stream";
 import { messageOf, UsageError } from "../errors.ts";
-import { isBlank, readLines } from "../lines.ts";
+import { countLines } from "../lines.ts";
 
 /** A file of items, or stdin. */
 export interface Input {
@@ -43,7 +43,7 @@ export async function openInput(path: string): Promise<Input> {
   return {
     name: path,
     folder: dirname(path),
-    count: async () => (isCountable ? await countItems(path) : undefined),
+    count: async () => (isCountable ? await countLines(createReadStream(path)) : undefined),
     read: (signal) => closedBy(signal, createReadStream(path)),
   };
 }
@@ -63,10 +63,4 @@ function closedBy(signal: AbortSignal, stream: Readable): Readable {
   if (signal.aborted) stream.destroy();
   signal.addEventListener("abort", () => stream.destroy());
   return stream;
-}
-
-async function countItems(path: string): Promise<number> {
-  let count = 0;
-  for await (const line of readLines(createReadStream(path))) if (!isBlank(line)) count++;
-  return count;
 }

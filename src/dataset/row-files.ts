@@ -8,7 +8,7 @@ import type { FileMetaData } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { DatasetError, messageOf } from "../errors.ts";
 import { parseJson } from "../json.ts";
-import { isBlank, MAX_LINE_BYTES, readLines } from "../lines.ts";
+import { countLines, isBlank, MAX_LINE_BYTES, readLines } from "../lines.ts";
 
 /** A row as it stands in its file; `value` is a plain object of JSON's types unless `problem` says what is wrong. */
 export interface FileRow {
@@ -81,9 +81,7 @@ export async function* readRows(
 export async function countRows(file: string, signal?: AbortSignal): Promise<number> {
   return await reading(file, signal, async () => {
     if (isParquet(file)) return Number((await parquetMetadataAsync(await asyncBufferFromFile(file))).num_rows);
-    let count = 0;
-    for await (const line of readLines(createReadStream(file, { signal }))) if (!isBlank(line)) count++;
-    return count;
+    return await countLines(createReadStream(file, { signal }));
   });
 }
 

@@ -52,13 +52,7 @@ export async function openModel(
   { folder, adapter, formats, threads, cacheDir, gate: gateMemory }: ModelRequest,
   onProgress: (progress: LoadProgress) => void,
 ): Promise<OpenModel> {
-  const config = readModelConfig(folder);
-  const tower = familyOf(config).vision(config);
-  const generation = readGenerationConfig(folder);
-  const tokenizer = Tokenizer.load(folder);
-  const template = ChatTemplate.load(folder);
-  const images = ImageProcessor.load(folder);
-  checkPatches(images, tower, folder);
+  const { config, tower, generation, tokenizer, template, images } = readPromptModel(folder);
   await using stack = new AsyncDisposableStack();
   const checkpoint = stack.use(Checkpoint.open(folder, adapter === undefined ? {} : { adapter }));
   checkTensors(checkpoint, config);
@@ -93,6 +87,23 @@ export async function openModel(
     ),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/**
+ * Reads everything of a checkpoint folder but its weights.
+ * @throws {CheckpointError} for files that are missing, damaged, of an unknown family, or that do not belong together
+ */
+export function readPromptModel(
+  folder: string,
+): Pick<OpenModel, "config" | "tower" | "generation" | "tokenizer" | "template" | "images"> {
+  const config = readModelConfig(folder);
+  const tower = familyOf(config).vision(config);
+  const generation = readGenerationConfig(folder);
+  const tokenizer = Tokenizer.load(folder);
+  const template = ChatTemplate.load(folder);
+  const images = ImageProcessor.load(folder);
+  checkPatches(images, tower, folder);
+  return { config, tower, generation, tokenizer, template, images };
 }
 
 /** The vision tower as a graph: `embeds [tokens, hidden]` and `deepstack.i`. */

@@ -244,7 +244,7 @@ class Run {
     const { batchSize, validationPairs } = this.#config;
     for (const dataset of this.#parts.validation) {
       const total = Math.min(dataset.rows.length, validationPairs);
-      const losses: (BatchLosses & { pairs: number })[] = [];
+      const losses: BatchLosses[] = [];
       const facts: { written: WrittenRationale[]; pairs: TrainingPair[] } = { written: [], pairs: [] };
       for (let start = 0; start < total; start += batchSize) {
         const count = Math.min(batchSize, total - start);
@@ -254,8 +254,7 @@ class Run {
         );
         if (pairs.length < 2) continue;
         const written = await this.#rationales(pairs, 0);
-        const loss = await this.#parts.runner.evaluate({ pairs, branches: this.#branches(pairs, written) });
-        losses.push({ ...loss, pairs: pairs.length });
+        losses.push(await this.#parts.runner.evaluate({ pairs, branches: this.#branches(pairs, written) }));
         facts.written.push(...(written ?? []));
         facts.pairs.push(...pairs);
       }

@@ -32,20 +32,20 @@ export class TrainedWeights {
   /** Stretches of equal treatment that make up the flat arrays. */
   readonly stretches: readonly Stretch[];
   readonly weights: Float32Array;
-  readonly #begins: ReadonlyMap<string, { begin: number; end: number; shape: readonly number[] }>;
+  readonly #places: ReadonlyMap<string, { begin: number; end: number }>;
 
   constructor(shapes: readonly TrainedShape[]) {
     this.shapes = [...shapes.filter(({ decays }) => decays), ...shapes.filter(({ decays }) => !decays)];
-    const begins = new Map<string, { begin: number; end: number; shape: readonly number[] }>();
+    const places = new Map<string, { begin: number; end: number }>();
     let at = 0;
     for (const { name, shape } of this.shapes) {
       const end = at + shape.reduce((product, dim) => product * dim, 1);
-      begins.set(name, { begin: at, end, shape });
+      places.set(name, { begin: at, end });
       at = end;
     }
-    this.#begins = begins;
+    this.#places = places;
     const decayed = this.shapes.filter(({ decays }) => decays).at(-1);
-    const boundary = decayed === undefined ? 0 : begins.get(decayed.name)!.end;
+    const boundary = decayed === undefined ? 0 : places.get(decayed.name)!.end;
     this.stretches = [
       { begin: 0, end: boundary, decays: true },
       { begin: boundary, end: at, decays: false },
@@ -64,12 +64,12 @@ export class TrainedWeights {
   }
 
   has(name: string): boolean {
-    return this.#begins.has(name);
+    return this.#places.has(name);
   }
 
   /** The part of `flat` that belongs to `name`. */
   part(flat: Float32Array, name: string): Float32Array {
-    const { begin, end } = this.#begins.get(name)!;
+    const { begin, end } = this.#places.get(name)!;
     return flat.subarray(begin, end);
   }
 

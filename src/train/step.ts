@@ -41,7 +41,8 @@ interface OpenGraph {
   readonly weightInputs: readonly Named[];
   /** Inputs for dropout masks. */
   readonly masks: readonly Named[];
-  readonly trained: readonly string[];
+  /** Weights that it gives gradients of. */
+  readonly trained: readonly Named[];
 }
 
 /** Pairs of one update. */
@@ -279,8 +280,8 @@ export class StepRunner implements AsyncDisposable {
     const into: Record<string, HostTensor> = {};
     if (gradients !== undefined) {
       if (trained.length < this.#trainable.size) gradients.fill(0);
-      for (const name of trained)
-        into[`gradient.${name}`] = floats(this.#weights.trained.part(gradients, name), weightShape(weightInputs, name));
+      for (const { name, shape } of trained)
+        into[`gradient.${name}`] = floats(this.#weights.trained.part(gradients, name), shape as readonly number[]);
     }
     return await session.run(feeds, outputs, into);
   }
@@ -333,10 +334,6 @@ interface Scales {
 
 function labelCount(branches: readonly Branches[]): number {
   return branches.reduce((sum, { lm }) => sum + (lm === undefined ? 0 : lm.length + 1), 0);
-}
-
-function weightShape(inputs: OpenGraph["weightInputs"], name: string): readonly number[] {
-  return inputs.find((input) => input.name === name)!.shape as readonly number[];
 }
 
 function lossesOf(

@@ -77,7 +77,7 @@ export function buildTrainingGraph(
   kind: GraphKind,
   objective: Objective,
   trainable: ReadonlySet<string>,
-): { graph: Graph; trained: readonly string[] } {
+): { graph: Graph; trained: readonly Tensor[] } {
   const parts = { lm: kind.lm, images: kind.images, prefix: kind.prefix };
   const named = Object.entries(parts).filter(([, has]) => has);
   const graph = new Graph(["train", kind.embeddings, ...named.map(([name]) => name)].join("-"));
@@ -128,7 +128,7 @@ export function buildTrainingGraph(
   gradients(losses.reduce(add), trained, { recompute: objective.recompute }).forEach((gradient, i) =>
     graph.output(`gradient.${trained[i]!.name}`, gradient),
   );
-  return { graph, trained: trained.map(({ name }) => name) };
+  return { graph, trained };
 }
 
 /**

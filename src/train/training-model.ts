@@ -1,15 +1,11 @@
 /** A checkpoint opened for training: its weights in memory, and what prompts are made with. */
 import { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { readModelConfig } from "../checkpoint/config.ts";
-import { readGenerationConfig } from "../checkpoint/generation-config.ts";
+import type { GenerationConfig } from "../checkpoint/generation-config.ts";
 import { endingOf, type Ending } from "../embed/ending.ts";
-import { isTied } from "../embed/model.ts";
+import { isTied, readPromptModel } from "../embed/model.ts";
 import type { PromptModel } from "../embed/prepare.ts";
 import { CheckpointError } from "../errors.ts";
-import { ChatTemplate } from "../input/chat-template.ts";
-import { ImageProcessor } from "../input/image-processor.ts";
-import { Tokenizer } from "../input/tokenizer.ts";
-import { EMBEDDING_LAYER, familyOf, headLayer } from "../models/index.ts";
+import { EMBEDDING_LAYER, headLayer } from "../models/index.ts";
 import { seededRandom } from "../random.ts";
 import type { LoraLayer } from "../nn/weights.ts";
 import { ModelWeights, type Parameter, type TrainedShape } from "./parameters.ts";
@@ -66,17 +62,14 @@ export interface TrainingPrompts {
  * Reads everything of a checkpoint but its weights.
  * @throws {CheckpointError} files that do not load, or no `<emb>`
  */
-export function openPrompts(folder: string): TrainingPrompts {
-  const config = readModelConfig(folder);
-  const tokenizer = Tokenizer.load(folder);
-  const ending = endingOf(tokenizer, readGenerationConfig(folder), undefined);
+export function openPrompts(folder: string): TrainingPrompts & { readonly generation: GenerationConfig } {
+  const { generation, ...prompts } = readPromptModel(folder);
+  const ending = endingOf(prompts.tokenizer, generation, undefined);
   if (ending.mode !== "emb")
     throw new CheckpointError(
       `${folder}: the tokenizer has no <emb>, whose state is trained. Add it as a special token, with a row in the embedding table.`,
     );
-  const tower = familyOf(config).vision(config);
-  const [template, images] = [ChatTemplate.load(folder), ImageProcessor.load(folder)];
-  return { prompts: { tokenizer, template, config, tower, images }, ending };
+  return { prompts, ending, generation };
 }
 
 /**
@@ -84,7 +77,7 @@ export function openPrompts(folder: string): TrainingPrompts {
  * @throws {CheckpointError} files that do not load, no `<emb>`, or patterns that match nothing
  */
 export function openTrainingModel(folder: string, options: TrainableOptions): TrainingModel {
-  const { prompts, ending } = openPrompts(folder);
+  const { prompts, ending, generation } = openPrompts(folder);
   const { config, tower } = prompts;
   using checkpoint = Checkpoint.open(folder);
   const tied = isTied(checkpoint, config);
@@ -102,7 +95,7 @@ export function openTrainingModel(folder: string, options: TrainableOptions): Tr
     ending,
     embId: ending.closingIds[0]!,
     lora: options.lora,
-    repetitionPenalty: readGenerationConfig(folder).repetitionPenalty,
+    repetitionPenalty: generation.repetitionPenalty,
     baseHash: checkpoint.hash,
     storedNames: new Map(checkpoint.names().map((name) => [name, checkpoint.storedName(name)])),
   };
