@@ -153,7 +153,7 @@ async function measureOurs(
     const perSide = pairs.map(({ query, target }, i) => {
       const { contrast } = branches[i]!;
       const sequences = contrast === "lm" ? 1 : 2;
-      return sequences * (query.ids.length + work.pairs[i]!.oracle.length + 1) + target.ids.length + 1;
+      return sequences * (query.ids.length + work.pairs[i]!.oracle.length + 1) + target!.ids.length + 1;
     });
     tokens = perSide.reduce((sum, count) => sum + count, 0);
     rows = loss!.rows;

@@ -35,7 +35,10 @@ export async function localFolder(name: string, { messages, interrupt }: Command
  * @throws {StatusError} whatever keeps it from loading
  * @throws {UsageError} options that the library refuses
  */
-export async function loadModel({ model, adapter, load }: EmbedPlan, context: CommandContext): Promise<Embedder> {
+export async function loadModel(
+  { model, adapter, load }: Pick<EmbedPlan, "model" | "adapter" | "load">,
+  context: CommandContext,
+): Promise<Embedder> {
   const { messages, interrupt } = context;
   const folder = await localFolder(model, context);
   const adapterFolder = adapter === undefined ? undefined : await localFolder(adapter, context);

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /** The command line. Loads a verb's module when it is called for, and an engine only when there is work for it. */
-import { readFileSync } from "node:fs";
 import { nearestNames } from "../checkpoint/tensor-names.ts";
 import { UsageError } from "../errors.ts";
+import { packageVersion } from "../provenance.ts";
 import { Arguments } from "./arguments.ts";
 import { optionsOf, type Command } from "./command.ts";
 import { EXIT, isClosedPipe, statusOf } from "./exit-status.ts";
@@ -36,6 +36,16 @@ const VERBS: readonly Verb[] = [
     load: () => import("./commands/info.ts"),
   },
   {
+    name: "eval",
+    summary: "Measure a model on Scenes.",
+    load: () => import("./commands/eval.ts"),
+  },
+  {
+    name: "scenes",
+    summary: "Write Scenes, a benchmark of drawn pictures with known contents.",
+    load: () => import("./commands/scenes.ts"),
+  },
+  {
     name: "rationales",
     summary: "Have a larger model write the rationales of a training set.",
     load: () => import("./commands/rationales.ts"),
@@ -65,7 +75,7 @@ async function main(argv: readonly string[]): Promise<number> {
       process.stderr.write(overview());
       return EXIT.usage;
     }
-    if (name === "--version") return await print(`${version()}\n`);
+    if (name === "--version") return await print(`${packageVersion()}\n`);
     const wantsHelp = before.includes("--help") || before.includes("-h");
     const verbName = name === "help" ? rest[0] : name;
     if (verbName === undefined || verbName.startsWith("-")) {
@@ -96,14 +106,6 @@ function overview(): string {
     VERBS.map(({ name, summary }) => [name, summary]),
     EXAMPLES,
   );
-}
-
-function version(): string {
-  // Two levels up both from src/cli and from dist/cli.
-  const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
-    version: string;
-  };
-  return manifest.version;
 }
 
 async function print(text: string): Promise<number> {

@@ -41,8 +41,8 @@ const MAX_NEGATIVES = 64;
 /** A slot for an image, as MMEB or a chat template writes it. */
 const SLOT = /<\|image_\d+\|>|<\|vision_start\|><\|image_pad\|><\|vision_end\|>/g;
 
-/** Checks the rows of a dataset whose image paths are relative to one folder. */
-export class RowChecker {
+/** Reads sides of rows whose image paths are relative to one folder. */
+export class SideReader {
   readonly #root: string;
   /** Many rows share a picture. */
   readonly #isFile = new Map<string, Promise<boolean>>();
@@ -53,39 +53,10 @@ export class RowChecker {
   }
 
   /**
-   * What the row says.
-   * @throws {RowError} a wrong type, a side without text and image, an image that is not there, something too long
+   * A text with the image that a path names.
+   * @throws {RowError} a path outside the folder, or of no file
    */
-  async check({ file, row, value, problem }: FileRow): Promise<TrainRow> {
-    if (value === undefined) throw new RowError(problem ?? "internal: a row with neither a value nor a problem");
-    const rationale = textOf("rationale", value["rationale"]).trim();
-    return {
-      place: `${basename(file)}, row ${row}`,
-      query: required(await this.#side(value, "qry", "qry_image_path"), "query", "qry"),
-      target: required(await this.#side(value, "pos_text", "pos_image_path"), "target", "pos_text"),
-      negatives: await this.#negatives(value),
-      rationale: rationale === "" ? undefined : rationale,
-    };
-  }
-
-  async #side(value: Readonly<Record<string, unknown>>, textField: string, imageField: string): Promise<TrainSide> {
-    return await this.#toSide(textOf(textField, value[textField]), imageField, value[imageField]);
-  }
-
-  async #negatives(value: Readonly<Record<string, unknown>>): Promise<TrainSide[]> {
-    const [texts, images] = [listOf(value["neg_text"]), listOf(value["neg_image_path"])];
-    const count = Math.max(texts.length, images.length);
-    if (texts.length > 0 && images.length > 0 && texts.length !== images.length)
-      throw new RowError(`${texts.length} neg_text and ${images.length} neg_image_path, expected as many`);
-    if (count > MAX_NEGATIVES) throw new RowError(`${count} hard negatives, at most ${MAX_NEGATIVES} are taken`);
-    const sides: TrainSide[] = [];
-    for (let i = 0; i < count; i++)
-      sides.push(await this.#toSide(textOf("neg_text", texts[i]), "neg_image_path", images[i]));
-    // MMEB writes "no negative" as an empty text, in a list as well.
-    return sides.filter((side) => !isEmpty(side));
-  }
-
-  async #toSide(text: string, imageField: string, imageName: unknown): Promise<TrainSide> {
+  async read(text: string, imageField: string, imageName: unknown): Promise<TrainSide> {
     const image = await this.#image(imageField, imageName);
     // As RGE's training code does: slots beyond the images there are go, the line break after one stays.
     let slots = image === undefined ? 0 : 1;
@@ -111,7 +82,51 @@ export class RowChecker {
   }
 }
 
-function isEmpty({ text, image }: TrainSide): boolean {
+/** Checks the rows of a dataset whose image paths are relative to one folder. */
+export class RowChecker {
+  readonly #sides: SideReader;
+
+  /** @param imageRoot folder that image paths are relative to, and must not leave */
+  constructor(imageRoot: string) {
+    this.#sides = new SideReader(imageRoot);
+  }
+
+  /**
+   * What the row says.
+   * @throws {RowError} a wrong type, a side without text and image, an image that is not there, something too long
+   */
+  async check({ file, row, value, problem }: FileRow): Promise<TrainRow> {
+    if (value === undefined) throw new RowError(problem ?? "internal: a row with neither a value nor a problem");
+    const rationale = textOf("rationale", value["rationale"]).trim();
+    return {
+      place: `${basename(file)}, row ${row}`,
+      query: required(await this.#side(value, "qry", "qry_image_path"), "query", "qry"),
+      target: required(await this.#side(value, "pos_text", "pos_image_path"), "target", "pos_text"),
+      negatives: await this.#negatives(value),
+      rationale: rationale === "" ? undefined : rationale,
+    };
+  }
+
+  async #side(value: Readonly<Record<string, unknown>>, textField: string, imageField: string): Promise<TrainSide> {
+    return await this.#sides.read(textOf(textField, value[textField]), imageField, value[imageField]);
+  }
+
+  async #negatives(value: Readonly<Record<string, unknown>>): Promise<TrainSide[]> {
+    const [texts, images] = [listOf(value["neg_text"]), listOf(value["neg_image_path"])];
+    const count = Math.max(texts.length, images.length);
+    if (texts.length > 0 && images.length > 0 && texts.length !== images.length)
+      throw new RowError(`${texts.length} neg_text and ${images.length} neg_image_path, expected as many`);
+    if (count > MAX_NEGATIVES) throw new RowError(`${count} hard negatives, at most ${MAX_NEGATIVES} are taken`);
+    const sides: TrainSide[] = [];
+    for (let i = 0; i < count; i++)
+      sides.push(await this.#sides.read(textOf("neg_text", texts[i]), "neg_image_path", images[i]));
+    // MMEB writes "no negative" as an empty text, in a list as well.
+    return sides.filter((side) => !isEmpty(side));
+  }
+}
+
+/** Whether a row names nothing there. */
+export function isEmpty({ text, image }: TrainSide): boolean {
   return image === undefined && text.trim() === "";
 }
 
@@ -121,7 +136,11 @@ function required(side: TrainSide, what: string, textField: string): TrainSide {
   throw new RowError(`the ${what} has neither text (${textField}) nor image (${imageField})`);
 }
 
-function textOf(field: string, value: unknown): string {
+/**
+ * A field that is a string, or absent.
+ * @throws {RowError} anything else, and a text that is too long
+ */
+export function textOf(field: string, value: unknown): string {
   if (value === undefined || value === null) return "";
   if (typeof value !== "string") throw new RowError(`${field} is ${kindOf(value)}, expected a string`);
   if (value.length > MAX_TEXT_CHARS)
@@ -134,7 +153,7 @@ function kindOf(value: unknown): string {
 }
 
 /** One or several values as a list; an absent, null or empty one is an empty list. */
-function listOf(value: unknown): readonly unknown[] {
+export function listOf(value: unknown): readonly unknown[] {
   if (Array.isArray(value)) return value;
   return value === undefined || value === null || value === "" ? [] : [value];
 }

@@ -15,6 +15,10 @@ const MAX_CONFIG_BYTES = 8 * 2 ** 20;
 const MAX_RENDER_MS = 1000;
 /** What comes out frames the caller's text, which is not in it yet. */
 const MAX_RENDERED_CHARS = 1 << 20;
+/** Chats whose text is kept: prompts differ in what stands in them, not in the few frames that are rendered. */
+const MAX_KEPT = 8;
+/** A template that asks the clock says something else tomorrow. */
+const CLOCK = "strftime_now";
 
 /** One turn of a chat, its text as a list of items, which is how processors pass it. */
 export interface ChatMessage {
@@ -34,6 +38,8 @@ export class ChatTemplate {
   readonly #render: Script;
   readonly #context: Context;
   readonly #source: string;
+  readonly #isTimeless: boolean;
+  readonly #kept = new Map<string, string>();
 
   /**
    * @param template Jinja
@@ -43,6 +49,7 @@ export class ChatTemplate {
    */
   constructor(template: string, source: string, tokens: Readonly<Record<string, string>> = {}) {
     this.#source = source;
+    this.#isTimeless = !template.includes(CLOCK);
     try {
       const parsed = new Template(template);
       const render = (messages: readonly ChatMessage[]): string =>
@@ -91,6 +98,15 @@ export class ChatTemplate {
    * @throws {CheckpointError} the template refuses, takes longer than a second, or writes more than 2^20 characters
    */
   render(messages: readonly ChatMessage[]): string {
+    const key = JSON.stringify(messages);
+    const kept = this.#kept.get(key);
+    if (kept !== undefined) return kept;
+    const text = this.#renderAnew(messages);
+    if (this.#isTimeless && this.#kept.size < MAX_KEPT) this.#kept.set(key, text);
+    return text;
+  }
+
+  #renderAnew(messages: readonly ChatMessage[]): string {
     this.#context["messages"] = messages;
     let text: unknown;
     try {

@@ -33,7 +33,8 @@ export interface TrainingPair {
   readonly query: PromptSide;
   /** Ids of the oracle's rationale, without `<emb>`; `undefined` where there is none. */
   readonly oracleIds: readonly number[] | undefined;
-  readonly target: PromptSide;
+  /** `undefined` where nothing is embedded. */
+  readonly target: PromptSide | undefined;
   readonly negatives: readonly PromptSide[];
 }
 
@@ -154,7 +155,9 @@ export class Collator {
   collate(pairs: readonly TrainingPair[], branches: readonly Branches[]): Collated {
     const { config, tower } = this.#model;
     const hasEmbeddings = branches.some(({ contrast }) => contrast !== undefined);
-    const targets = hasEmbeddings ? [...pairs.map(({ target }) => target), ...pairs.flatMap((it) => it.negatives)] : [];
+    const targets = hasEmbeddings
+      ? [...pairs.map(({ target }) => target!), ...pairs.flatMap((it) => it.negatives)]
+      : [];
     const packing = new Packing(config.text.vocab, [...pairs.map(({ query }) => query), ...targets]);
     const labels: number[] = [];
     const labelRows: number[] = [];

@@ -1,8 +1,8 @@
 /** A training run from its settings to a finished model: steps, log, validation, checkpoints, going on after a stop. */
-import { readFileSync, rmSync } from "node:fs";
-import { cpus } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { TrainingError } from "../errors.ts";
+import { machineName, packageVersion } from "../provenance.ts";
 import { mix, type PlannedBatch } from "./batch-order.ts";
 import { branchesOf } from "./branches.ts";
 import type { Branches, TrainingPair } from "./collate.ts";
@@ -123,7 +123,7 @@ class Run {
       ),
       trained: this.#parts.model.weights.trained.size,
       threads: this.#parts.facts.threads,
-      machine: `${cpus()[0]?.model.trim() ?? "unknown processor"}, Node ${process.versions.node}`,
+      machine: machineName(),
       datasets: [...this.#parts.data, ...this.#parts.validation].map(({ config: { name }, rows, hash, problems }) => ({
         name,
         rows: rows.length,
@@ -296,9 +296,4 @@ interface PreparedBatch {
   readonly plan: PlannedBatch;
   readonly pairs: readonly TrainingPair[];
   readonly problems: readonly { readonly place: string; readonly reason: string }[];
-}
-
-function packageVersion(): string {
-  const manifest = new URL("../../package.json", import.meta.url);
-  return (JSON.parse(readFileSync(manifest, "utf8")) as { version: string }).version;
 }

@@ -10,6 +10,8 @@ export interface PrepareSettings {
   readonly maxPixels: number | null;
   /** Ends texts in a line break where they have none. */
   readonly lineBreak: boolean;
+  /** 0 prepares no targets and negatives: nothing reads them. */
+  readonly embWeight: number;
 }
 
 /** A row that is ready, or what is wrong with it. */
@@ -43,11 +45,12 @@ export async function preparePair(
       key: JSON.stringify([ended, ...images.map(({ hash }) => hash)]),
     };
   };
+  const hasEmbeddings = settings.embWeight > 0;
   return {
     place: row.place,
     query: await side(row.query),
     oracleIds: row.rationale === undefined ? undefined : prompts.tokenizer.encodePlain(row.rationale),
-    target: await side(row.target),
-    negatives: await Promise.all(row.negatives.map(side)),
+    target: hasEmbeddings ? await side(row.target) : undefined,
+    negatives: hasEmbeddings ? await Promise.all(row.negatives.map(side)) : [],
   };
 }

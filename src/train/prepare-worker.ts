@@ -45,7 +45,8 @@ async function answer({ id, rows }: PrepareRequest): Promise<void> {
   const pictures = prepared.flatMap((row) => {
     if (!("pair" in row)) return [];
     const { query, target, negatives } = row.pair;
-    return [query, target, ...negatives].flatMap(({ images }) => images.map(({ patches }) => patches.buffer));
+    const sides = [query, ...(target === undefined ? [] : [target]), ...negatives];
+    return sides.flatMap(({ images }) => images.map(({ patches }) => patches.buffer));
   });
   const reply: PrepareReply = { id, rows: prepared };
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread has no origin

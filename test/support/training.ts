@@ -87,7 +87,7 @@ export class TrainingBench implements AsyncDisposable {
         negatives: [],
         rationale: pair.oracle_rationale,
       };
-      const settings = { minPixels: 3136, maxPixels: 50176, lineBreak: false };
+      const settings = { minPixels: 3136, maxPixels: 50176, lineBreak: false, embWeight: 1 };
       const prepared = await preparePair(row, { prompts: this.model.prompts, ending: this.model.ending }, settings);
       pairs.push(prepared);
       branches.push({ lm: prepared.oracleIds, contrast: tokenizer.encodePlain(pair.self_rationale) });

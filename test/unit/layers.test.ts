@@ -18,6 +18,7 @@ const LEVELS: Readonly<Record<string, number>> = {
   models: 3,
   embed: 4,
   dataset: 4,
+  scenes: 4,
   store: 4,
   search: 5,
   train: 5,
@@ -98,7 +99,7 @@ test("only runtime/session.ts imports onnxruntime-node", () => {
   assert.deepEqual(importersOf("onnxruntime-node"), [join("runtime", "session.ts")]);
 });
 
-test("only input/image.ts imports sharp", () => {
+test("one file decodes with sharp, and one draws with it", () => {
   assert.deepEqual(importersOf("sharp"), [join("input", "image.ts")]);
 });
 

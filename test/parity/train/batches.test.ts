@@ -48,7 +48,7 @@ test("a target or picture that stands in a batch twice is computed once, and bot
   await using bench = await TrainingBench.open();
   const { pairs, branches } = await bench.batch();
   const twice = { pairs: [...pairs, pairs[0]!], branches: [...branches, branches[0]!] };
-  const renamed = { ...pairs[0]!, target: { ...pairs[0]!.target, key: "told apart by its name" } };
+  const renamed = { ...pairs[0]!, target: { ...pairs[0]!.target!, key: "told apart by its name" } };
   const shared = await gradientsOf(bench, twice);
   const apart = await gradientsOf(bench, { ...twice, pairs: [...pairs, renamed] });
   assert.ok(shared.losses.rows < apart.losses.rows);
@@ -64,7 +64,7 @@ test("hard negatives join the candidates, in chunks as in a whole batch", async 
   const { pairs, branches } = await bench.batch();
   const hard = pairs.map((pair, i) =>
     i % 2 === 0
-      ? { ...pair, negatives: [{ ...pairs[3]!.target, ids: pairs[3]!.target.ids.toReversed(), key: `hard ${i}` }] }
+      ? { ...pair, negatives: [{ ...pairs[3]!.target!, ids: pairs[3]!.target!.ids.toReversed(), key: `hard ${i}` }] }
       : pair,
   );
   const [plain, whole, chunked] = [

@@ -1,0 +1,156 @@
+/** `rge eval`: options, progress, the table and the files. */
+import { writeFile } from "node:fs/promises";
+import { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { WEIGHT_FORMATS } from "../embed/formats.ts";
+import { messageOf, UsageError } from "../errors.ts";
+import { evaluateScenes, readScenes, type Budget, type BudgetFigures, type ScenesQuery } from "../eval/scenes.ts";
+import type { Means } from "../eval/means.ts";
+import { machineName, packageVersion } from "../provenance.ts";
+import type { Arguments } from "./arguments.ts";
+import type { CommandContext } from "./command.ts";
+import { EXIT } from "./exit-status.ts";
+import { loadModel, localFolder } from "./load-model.ts";
+import { writeText } from "./output.ts";
+
+/** Longest rationale that may be asked for. */
+const MAX_BUDGET = 16_384;
+/** Small models gain from larger batches than those that `rge embed` takes. */
+const BATCH = 64;
+
+/** What was measured, with what, on what. */
+interface EvalReport {
+  readonly version: string;
+  readonly machine: string;
+  readonly time: string;
+  readonly seconds: number;
+  readonly model: string;
+  readonly modelHash: string;
+  readonly weights: string;
+  readonly data: string;
+  readonly dataSeed: number;
+  readonly limit: number | null;
+  readonly budgets: readonly BudgetFigures[];
+}
+
+/**
+ * Evaluates as the command line says.
+ * @returns the exit status
+ * @throws {UsageError} options that cannot be carried out
+ */
+export async function runEval(args: Arguments, context: CommandContext): Promise<number> {
+  const { messages, interrupt } = context;
+  if (args.positionals.length > 0)
+    throw new UsageError(`eval takes no words beside its options, got "${args.positionals[0]}"`);
+  const data = required(args, "data", "a folder that `rge scenes` wrote");
+  const model = required(args, "model", "a folder, or a name on the hub");
+  const budgets = budgetsOf(args.text("budgets") ?? "64");
+  const weights = args.choice("weights", WEIGHT_FORMATS) ?? "fp32";
+  const [limit, output, queryFile] = [args.whole("limit", 1), args.text("output"), args.text("queries")];
+  const { seed } = readScenes(data);
+  const folder = await localFolder(model, context);
+  const load = {
+    weights,
+    batch: args.whole("batch", 1) ?? BATCH,
+    threads: args.whole("threads", 1),
+    closingPrompt: undefined,
+    cacheDir: undefined,
+  };
+  const startedMs = performance.now();
+  const queryLines: string[] = [];
+  await using embedder = await loadModel({ model: folder, adapter: undefined, load }, context);
+  try {
+    const figures = await evaluateScenes(embedder, {
+      folder: data,
+      budgets,
+      datasets: args.text("datasets")?.split(","),
+      limit,
+      signal: interrupt.signal,
+      onProgress: (what, done, total) => messages.progress.update({ what, done, total, unit: "items" }),
+      ...(queryFile !== undefined && { onQuery: (query: ScenesQuery) => void queryLines.push(queryLine(query)) }),
+    });
+    messages.progress.clear();
+    const report: EvalReport = {
+      version: packageVersion(),
+      machine: machineName(),
+      time: new Date().toISOString(),
+      seconds: Math.round((performance.now() - startedMs) / 100) / 10,
+      model,
+      modelHash: Checkpoint.open(folder).hash,
+      weights,
+      data,
+      dataSeed: seed,
+      limit: limit ?? null,
+      budgets: figures,
+    };
+    const json = JSON.stringify(report, null, 2);
+    if (output !== undefined) await write(output, `${json}\n`, "--output");
+    if (queryFile !== undefined) await write(queryFile, queryLines.join(""), "--queries");
+    await writeText(process.stdout, args.has("json") ? `${json}\n` : figures.map(tableOf).join("\n"));
+    return EXIT.done;
+  } finally {
+    messages.progress.clear();
+  }
+}
+
+function required(args: Arguments, name: string, what: string): string {
+  const text = args.text(name);
+  if (text === undefined || text === "") throw new UsageError(`--${name} is missing: ${what}`);
+  return text;
+}
+
+function budgetsOf(text: string): Budget[] {
+  return text.split(",").map((part) => {
+    if (part === "oracle") return part;
+    const budget = /^\d+$/.test(part) ? Number(part) : Number.NaN;
+    if (budget <= MAX_BUDGET) return budget;
+    throw new UsageError(`--budgets has whole numbers from 0 to ${MAX_BUDGET}, or oracle; got ${JSON.stringify(part)}`);
+  });
+}
+
+async function write(path: string, text: string, option: string): Promise<void> {
+  try {
+    await writeFile(path, text);
+  } catch (error) {
+    throw new UsageError(`${option} ${path}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function queryLine({ dataset, row, outcome }: ScenesQuery): string {
+  const { prediction, scores, rationale, finish } = outcome;
+  const line = {
+    dataset,
+    query: row.query,
+    right: row.targets[0],
+    predicted: row.targets[prediction],
+    hit: prediction === 0,
+    rationale,
+    oracle: row.rationale,
+    finish,
+    scores: [...scores].map((score) => Number(score.toFixed(4))),
+  };
+  return `${JSON.stringify(line)}\n`;
+}
+
+/** The figures at one budget, as columns. */
+export function tableOf({ budget, datasets, means }: BudgetFigures): string {
+  const head = `${`budget ${budget}`.padEnd(22)}      P@1  oracle  tokens   cut`;
+  const rows = datasets.map(
+    ({ name, ood, p1, contentShare, rationaleTokens, cutShare }) =>
+      `${name.padEnd(22)}${ood ? "OOD" : "IND"}${percent(p1)}  ${percent(contentShare)}  ${rationaleTokens.toFixed(1).padStart(6)}${percent(cutShare)}`,
+  );
+  return `${[head, ...rows, ...meanLines(means).map(([name, share]) => `${name.padEnd(22)}   ${percent(share)}`)].join("\n")}\n`;
+}
+
+function meanLines({ overall, ind, ood, metaTasks }: Means): [string, number][] {
+  return [
+    ...Object.entries(metaTasks),
+    ...Object.entries({ IND: ind, OOD: ood }).flatMap(([name, share]): [string, number][] =>
+      share === undefined ? [] : [[name, share]],
+    ),
+    ["overall", overall],
+  ];
+}
+
+function percent(share: number): string {
+  return (100 * share).toFixed(1).padStart(6);
+}
