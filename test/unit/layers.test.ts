@@ -100,7 +100,7 @@ test("only runtime/session.ts imports onnxruntime-node", () => {
 });
 
 test("one file decodes with sharp, and one draws with it", () => {
-  assert.deepEqual(importersOf("sharp"), [join("input", "image.ts")]);
+  assert.deepEqual(importersOf("sharp"), [join("input", "image.ts"), join("scenes", "draw.ts")]);
 });
 
 test("only graph/onnx.ts knows protobuf, and nobody imports a library for it", () => {
