@@ -7,11 +7,8 @@ import type { TrainedTokenizer } from "./tokenizer.ts";
 
 const TEXT = { hidden: 192, intermediate: 512, layers: 4, heads: 6, kvHeads: 2, headDim: 32 };
 const VISION = { hidden: 128, intermediate: 352, depth: 4, heads: 4, patch: 14, merge: 2 };
-/**
- * Angles for sequences of tens of tokens and grids of three cells: with Qwen's base of a million, rows and columns of a
- * small picture would hardly differ. Half of `headDim` is split over time, height and width.
- */
-const ROPE = { theta: 10, sections: [2, 7, 7] };
+/** Half of `headDim` is split over time, height and width. */
+const ROPE = { theta: 10_000, sections: [4, 6, 6] };
 const CONTEXT = 2048;
 /** Pictures are light; centred on their background, inputs are about 0 where there is nothing. */
 const IMAGE_MEAN = [0.86, 0.86, 0.86];

@@ -22,12 +22,12 @@ const RELATION: Readonly<Record<Direction, string>> = {
 
 /**
  * A chain of `length` steps over objects, no step straight back.
- * @param heldOutSteps with a pair of steps that training keeps out, or without any
+ * @param heldOutOnly only chains with a pair of steps whose relations training keeps out
  */
 export function sampleChain(
   { objects }: Scene,
   length: number,
-  heldOutSteps: boolean | "either",
+  heldOutOnly: boolean,
   random: Random,
 ): Chain | undefined {
   const byCell = new Map(objects.map((object) => [object.cell, object]));
@@ -43,7 +43,7 @@ export function sampleChain(
   };
   const chains = objects
     .flatMap((start) => extend({ steps: [], objects: [start] }))
-    .filter(({ steps }) => heldOutSteps === "either" || hasHeldOutSteps(steps) === heldOutSteps);
+    .filter(({ steps }) => !heldOutOnly || hasHeldOutSteps(steps));
   return chains.length === 0 ? undefined : pick(chains, random);
 }
 
@@ -56,13 +56,23 @@ function neighbour(cell: number, step: Direction): number | undefined {
   return toRow < 0 || toRow > 2 || toColumn < 0 || toColumn > 2 ? undefined : toRow * 3 + toColumn;
 }
 
+/** How the end of a chain may be named. */
+export type Naming =
+  /** By relations or as a walk, by chance; by relations only where training may. */
+  | "trained"
+  /** By relations, whatever they are. */
+  | "relations"
+  /** By relations or as a walk, by chance. */
+  | "any";
+
 /**
- * Names the chain's end by where it stands: `the object above the object left of the red circle`, or as a walk:
- * `the object left then up from the red circle`.
+ * Names the chain's end by relations, `the object above the object left of the red circle`, or as a walk, `the object
+ * left then up from the red circle`.
  */
-export function describeEnd({ steps, objects }: Chain, random: Random): string {
+export function describeEnd({ steps, objects }: Chain, naming: Naming, random: Random): string {
   const start = `the ${shortName(objects[0]!)}`;
-  if (random() < 0.5) return `the object ${steps.join(" then ")} from ${start}`;
+  const isWalk = naming !== "relations" && (random() < 0.5 || (naming === "trained" && hasHeldOutSteps(steps)));
+  if (isWalk) return `the object ${steps.join(" then ")} from ${start}`;
   return steps.reduce((inner, step) => `the object ${RELATION[step]} ${inner}`, start);
 }
 

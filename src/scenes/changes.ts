@@ -1,6 +1,6 @@
 /** Looks and scenes that differ in one thing. */
 import type { Random } from "../random.ts";
-import { pick, redrawn } from "./sample.ts";
+import { pick, pickSome, redrawn } from "./sample.ts";
 import {
   BACKGROUNDS,
   COLOURS,
@@ -10,6 +10,7 @@ import {
   SHAPES,
   SIZES,
   splitOf,
+  type Content,
   type Look,
   type Scene,
   type SceneObject,
@@ -37,65 +38,105 @@ export interface Allowed {
   readonly novel: boolean;
 }
 
+/** The look with one aspect changed, in every way. */
+function lookVariants<T extends Look>(look: T, aspect: LookAspect): T[] {
+  if (aspect === "colour") return others(COLOURS, look.colour).map((colour) => ({ ...look, colour }));
+  if (aspect === "shape") return others(SHAPES, look.shape).map((shape) => ({ ...look, shape }));
+  if (aspect === "size") return others(SIZES, look.size).map((size) => ({ ...look, size }));
+  return others(FILLS, look.fill).map((fill) => ({ ...look, fill }));
+}
+
 /** A look with one aspect changed; never to a held-out combination unless `novel`. */
 export function changedLook<T extends Look>(look: T, aspect: LookAspect, novel: boolean, random: Random): T {
   for (;;) {
-    const changed: T =
-      aspect === "colour"
-        ? { ...look, colour: pick(others(COLOURS, look.colour), random) }
-        : aspect === "shape"
-          ? { ...look, shape: pick(others(SHAPES, look.shape), random) }
-          : aspect === "size"
-            ? { ...look, size: pick(others(SIZES, look.size), random) }
-            : { ...look, fill: pick(others(FILLS, look.fill), random) };
+    const changed = pick(lookVariants(look, aspect), random);
     if (novel || !isHeldOut(changed) || isHeldOut(look)) return changed;
   }
 }
 
 /**
  * The scene, drawn anew, with one thing changed.
- * @param keep objects by cell that stay as they are
- * @returns `undefined` where a change that came up is none that the split may show
+ * @param keep cells whose objects stay as they are
+ * @returns `undefined` where the split may show no such change
  */
 export function changeScene(
   scene: Scene,
   aspect: Aspect,
-  { split, novel }: Allowed,
-  random: Random,
-  keep: readonly number[] = [],
-): Change | undefined {
-  const free = scene.objects.filter(({ cell }) => !keep.includes(cell));
-  if (free.length === 0) return undefined;
-  const before = pick(free, random);
-  const after =
-    aspect === "background"
-      ? before
-      : aspect === "place"
-        ? { ...before, cell: pick(emptyCells(scene), random) }
-        : changedLook(before, aspect, novel, random);
-  const rest = scene.objects.filter((object) => object !== before);
-  if (rest.some(({ colour, shape }) => colour === after.colour && shape === after.shape)) return undefined;
-  const background = aspect === "background" ? pick(others(BACKGROUNDS, scene.background), random) : scene.background;
-  const changed = redrawn({ background, objects: [...rest, after] }, random);
-  return splitOf(changed) === split ? { scene: changed, aspect, before, after } : undefined;
-}
-
-/** As `changeScene`, until one is found; `undefined` after many tries. */
-export function someChange(
-  scene: Scene,
-  aspects: readonly Aspect[],
   allowed: Allowed,
   random: Random,
   keep: readonly number[] = [],
 ): Change | undefined {
-  for (let tries = 0; tries < 60; tries++) {
-    const change = changeScene(scene, pick(aspects, random), allowed, random, keep);
-    if (change !== undefined) return change;
-  }
-  return undefined;
+  const possible = everyChange(scene, aspect, allowed, keep);
+  return possible.length === 0 ? undefined : drawn(pick(possible, random), random);
 }
 
-function emptyCells({ objects }: Scene): number[] {
+/** So many different changes, their aspects as mixed as may be; `undefined` where the split may show fewer. */
+export function differentChanges(
+  scene: Scene,
+  aspects: readonly Aspect[],
+  count: number,
+  allowed: Allowed,
+  random: Random,
+): Change[] | undefined {
+  const possible = pickSome(aspects, aspects.length, random).map((aspect) => {
+    const changes = everyChange(scene, aspect, allowed, []);
+    return pickSome(changes, count, random);
+  });
+  const rounds = Array.from({ length: count }, (_, round) =>
+    possible.flatMap((changes) => changes.slice(round, round + 1)),
+  );
+  const chosen = rounds.flat().slice(0, count);
+  return chosen.length < count ? undefined : chosen.map((change) => drawn(change, random));
+}
+
+/** A change that is not drawn yet. */
+interface Possible extends Omit<Change, "scene"> {
+  readonly content: Content;
+}
+
+function drawn({ content, ...change }: Possible, random: Random): Change {
+  return { ...change, scene: redrawn(content, random) };
+}
+
+/** Every change of one aspect that the split may show. */
+function everyChange(
+  { background, objects }: Scene,
+  aspect: Aspect,
+  { split, novel }: Allowed,
+  keep: readonly number[],
+): Possible[] {
+  const free = objects.filter(({ cell }) => !keep.includes(cell));
+  const changes =
+    aspect === "background"
+      ? others(BACKGROUNDS, background).map((other): Possible => {
+          const [first] = objects;
+          return { aspect, before: first!, after: first!, content: { background: other, objects } };
+        })
+      : free.flatMap((before) =>
+          variants(before, aspect, objects).map((after): Possible => {
+            const rest = objects.filter((object) => object !== before);
+            return { aspect, before, after, content: { background, objects: [...rest, after] } };
+          }),
+        );
+  return changes.filter(
+    ({ before, after, content }) =>
+      (novel || !isHeldOut(after) || isHeldOut(before)) &&
+      content.objects.every((it) => it === after || it.colour !== after.colour || it.shape !== after.shape) &&
+      splitOf(content) === split,
+  );
+}
+
+/** The object with one aspect changed, in every way. */
+function variants(
+  object: SceneObject,
+  aspect: Exclude<Aspect, "background">,
+  objects: readonly SceneObject[],
+): SceneObject[] {
+  if (aspect === "place") return emptyCells(objects).map((cell) => ({ ...object, cell }));
+  return lookVariants(object, aspect);
+}
+
+function emptyCells(objects: readonly SceneObject[]): number[] {
   return [...PLACES.keys()].filter((cell) => objects.every((object) => object.cell !== cell));
 }
 

@@ -29,8 +29,9 @@ export const SCENE_DATASETS: readonly SceneDataset[] = [
   { name: "Count", ...cls, ...ind, hops: 1, labels: COUNT_LABELS, make: count },
   { name: "Dominant", ...cls, ...ind, hops: 2, labels: KIND_LABELS, make: dominant },
   { name: "Attribute", ...vqa, ...ind, hops: 0, labels: ATTRIBUTE_LABELS, make: attribute },
-  { name: "OneHop", ...vqa, ...ind, hops: 1, make: hops(1, false) },
-  { name: "TwoHop", ...vqa, ...ind, hops: 2, make: hops(2, false) },
+  { name: "OneHop", ...vqa, ...ind, hops: 1, make: hops(1, "trained") },
+  { name: "TwoHop", ...vqa, ...ind, hops: 2, make: hops(2, "trained") },
+  { name: "ThreeHop", ...vqa, ...ind, hops: 3, make: hops(3, "trained") },
   { name: "CountIf", ...vqa, ...ind, hops: 1, labels: COUNT_IF_LABELS, make: countIf(1) },
   { name: "Compare", ...vqa, ...ind, hops: 2, labels: KIND_LABELS, make: compare },
   { name: "CaptionToImage", ...ret, ...ind, hops: 0, make: captionToImage },
@@ -38,20 +39,20 @@ export const SCENE_DATASETS: readonly SceneDataset[] = [
   { name: "Change", ...ret, ...ind, hops: 2, make: described([1, 2]) },
   { name: "Reached", ...ret, ...ind, hops: 2, make: reached },
   { name: "Referring", ...grd, ...ind, hops: 0, make: referring },
-  { name: "OneHopCrop", ...grd, ...ind, hops: 1, make: hopCrop(1, false) },
-  { name: "TwoHopCrop", ...grd, ...ind, hops: 2, make: hopCrop(2, false) },
+  { name: "OneHopCrop", ...grd, ...ind, hops: 1, make: hopCrop(1, "trained") },
+  { name: "TwoHopCrop", ...grd, ...ind, hops: 2, make: hopCrop(2, "trained") },
   // Combinations of shape and colour, or of symbol and colour, and wordings.
   { name: "DominantNovel", ...cls, ...novel, hops: 2, labels: KIND_LABELS, make: dominant },
   { name: "SymbolNovel", ...cls, ...novel, hops: 0, labels: SYMBOL_LABELS, make: symbol },
   { name: "AttributeNovel", ...vqa, ...novel, hops: 0, labels: ATTRIBUTE_LABELS, make: attribute },
   { name: "CaptionToImageNovel", ...ret, ...novel, hops: 0, make: captionToImage },
   { name: "ReferringNovel", ...grd, ...novel, hops: 0, make: referring },
-  // Relations: pairs of steps that follow each other in no chain of training.
-  { name: "TwoHopNovel", ...vqa, ...ood, hops: 2, make: hops(2, true) },
-  { name: "TwoHopCropNovel", ...grd, ...ood, hops: 2, make: hopCrop(2, true) },
-  // One more of something: a step, a condition, a change.
-  { name: "ThreeHop", ...vqa, ...ood, hops: 3, make: hops(3, "either") },
-  { name: "ThreeHopCrop", ...grd, ...ood, hops: 3, make: hopCrop(3, "either") },
+  // Relations that training never joins: "above the object left of".
+  { name: "TwoHopNovel", ...vqa, ...ood, hops: 2, make: hops(2, "relations") },
+  { name: "TwoHopCropNovel", ...grd, ...ood, hops: 2, make: hopCrop(2, "relations") },
+  // One more of something: a step than any question of training, a step than any crop of training, a condition, a change.
+  { name: "FourHop", ...vqa, ...ood, hops: 4, make: hops(4, "any") },
+  { name: "ThreeHopCrop", ...grd, ...ood, hops: 3, make: hopCrop(3, "any") },
   { name: "CountBoth", ...vqa, ...ood, hops: 2, labels: COUNT_IF_LABELS, make: countIf(2) },
   { name: "ChangeThree", ...ret, ...ood, hops: 3, make: described([3]) },
 ];

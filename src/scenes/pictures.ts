@@ -64,6 +64,9 @@ export class PictureFiles {
         await writeFile(path, picture.crop === undefined ? png : await cropObject(png, picture.crop));
       }
     };
-    await Promise.all(Array.from({ length: AT_A_TIME }, work));
+    // All have ended when this does: whoever removes the folder must not race with a write.
+    const ended = await Promise.allSettled(Array.from({ length: AT_A_TIME }, work));
+    const failed = ended.find((it) => it.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
   }
 }

@@ -1,4 +1,5 @@
 /** A page that shows some rows of each dataset, for a person to look at. */
+import { escapeHtml } from "../html.ts";
 import { IMAGE_SLOT, type MetaTask } from "./task.ts";
 import { SCENE_DATASETS } from "./datasets.ts";
 import type { Split } from "./world.ts";
@@ -41,16 +42,12 @@ ${sections.join("\n")}</html>\n`;
 function section(name: string, metaTask: MetaTask, note: string, rows: readonly PreviewRow[]): string {
   const lines = rows.map(
     ({ split, query, gold, others, rationale }) =>
-      `<div class="row"><div class="side">${sideHtml(query)}<small>${split}</small></div><div class="why">${escape(rationale)}</div><div class="side gold">${sideHtml(gold)}</div><div class="others">${others.map((other) => `<div class="side">${sideHtml(other)}</div>`).join("")}</div></div>`,
+      `<div class="row"><div class="side">${sideHtml(query)}<small>${split}</small></div><div class="why">${escapeHtml(rationale)}</div><div class="side gold">${sideHtml(gold)}</div><div class="others">${others.map((other) => `<div class="side">${sideHtml(other)}</div>`).join("")}</div></div>`,
   );
   return `<h2>${name} <small>${metaTask}, ${note}</small></h2>${lines.join("\n")}`;
 }
 
 function sideHtml({ text, image }: PreviewSide): string {
-  const picture = image === "" ? "" : `<img src="${escape(image)}" alt="">`;
-  return `${picture}${escape(text.replace(IMAGE_SLOT, ""))} `;
-}
-
-function escape(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
+  const picture = image === "" ? "" : `<img src="${escapeHtml(image)}" alt="">`;
+  return `${picture}${escapeHtml(text.replace(IMAGE_SLOT, ""))} `;
 }

@@ -11,6 +11,7 @@ import {
   splitOf,
   SYMBOLS,
   type Colour,
+  type Content,
   type Look,
   type Scene,
   type SceneObject,
@@ -31,7 +32,7 @@ const HOLLOW_SHARE = 0.3;
 /** Share of a held-out scene's objects whose colour and shape never go together in training. */
 const NOVEL_SHARE = 0.5;
 /** Shapes with room for a symbol. */
-const BEARERS: readonly Shape[] = ["circle", "square", "heart"];
+const BEARERS: readonly Shape[] = ["circle", "square"];
 
 /** One of several, all equally likely. */
 export function pick<T>(values: readonly T[], random: Random): T {
@@ -66,16 +67,13 @@ export function sampleScene(kind: SceneKind, split: Split, heldOut: boolean, ran
       if (symbols.length === 0) continue;
       looks[at] = { ...looks[at]!, size: "large", fill: "solid", symbol: pick(symbols, random) };
     }
-    const scene = redrawn({ background: pick(BACKGROUNDS, random), objects: place(looks, cells) }, random);
-    if (splitOf(scene) === split) return scene;
+    const content = { background: pick(BACKGROUNDS, random), objects: place(looks, cells) };
+    if (splitOf(content) === split) return redrawn(content, random);
   }
 }
 
 /** The same content, drawn another way: nothing of a picture's pixels is common to two drawings. */
-export function redrawn(
-  { background, objects }: { background: Scene["background"]; objects: readonly (Look & { cell: number })[] },
-  random: Random,
-): Scene {
+export function redrawn({ background, objects }: Content, random: Random): Scene {
   const about = (reach: number): number => Math.round((random() * 2 - 1) * reach * 100) / 100;
   return {
     background,

@@ -131,7 +131,6 @@ async function writeTrain(
   await flush(rows);
   file.end();
   await finished(file);
-  await files.draw(signal);
 }
 
 /** One word's answer meets most others in its batch; pictures, crops and captions do not. */

@@ -1,4 +1,5 @@
 /** Line charts as SVG text. */
+import { escapeHtml } from "../html.ts";
 
 /** A line of a chart; a point without a value leaves a gap. */
 export interface Curve {
@@ -15,11 +16,6 @@ const MOST_POINTS = 400;
 /** Share of the steps that a running mean looks back over. */
 const WINDOW = 1 / 30;
 const COLOURS = 6;
-
-/** Text made safe for HTML and attributes. */
-export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
-}
 
 /** A chart with its title and legend; an empty string where no line has a value. */
 export function chart(title: string, curves: readonly Curve[]): string {

@@ -1,7 +1,8 @@
 /** The log of a run as one HTML page: curves, per-dataset figures, settings. No script and nothing from the network. */
 import { renameSync, writeFileSync } from "node:fs";
 import { readLog, type LogRecord, type StartRecord, type StepRecord, type ValidationRecord } from "./log.ts";
-import { chart, escapeHtml, type Curve } from "./report-chart.ts";
+import { escapeHtml } from "../html.ts";
+import { chart, type Curve } from "./report-chart.ts";
 
 /** Reads a log and writes its report; the file changes as a whole or not at all. */
 export function writeReport(logPath: string, reportPath: string): void {

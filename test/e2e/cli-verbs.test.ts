@@ -28,6 +28,8 @@ describe("help", () => {
         "pull ",
         "info ",
         "rationales ",
+        "scenes ",
+        "eval ",
         "HF_TOKEN",
         "HF_HUB_OFFLINE",
         "RGE_CACHE",
@@ -42,7 +44,7 @@ describe("help", () => {
   });
 
   test("of a verb is the same wherever it is asked for", async () => {
-    for (const verb of ["embed", "pull", "info", "rationales"]) {
+    for (const verb of ["embed", "pull", "info", "rationales", "scenes", "eval"]) {
       const { status, stdout } = await runCli([verb, "--help"]);
       assert.equal(status, 0);
       assert.match(stdout, new RegExp(`^Usage:\n {2}rge ${verb} `, "m"));

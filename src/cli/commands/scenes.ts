@@ -15,14 +15,14 @@ seeds and counts: a hash of its content decides which side a scene belongs to.
 Examples:
   $ rge scenes --out scenes --train 12000 --eval 500 --preview
   scenes [##########..........]  52%  106,500 / 205,500  1,020/s  1m 37s left  train/ImageToCaption
-  $ rge eval --data scenes
+  $ rge eval --data scenes --model runs/first/model
 `;
 
 /** Writes Scenes. */
 export const command: Command = {
   usage: ["scenes --out DIR [--train N] [--eval N] [--seed S] [--preview]"],
   about:
-    "Writes Scenes, a benchmark of small drawn pictures with known contents: 27 datasets over MMEB's four meta-tasks, 16 to train on and 11 for evaluation only (looks, relations, wordings and one more step that training never shows), each row with a rationale that follows from the query.",
+    "Writes Scenes, a benchmark of small drawn pictures with known contents: 28 datasets over MMEB's four meta-tasks, 17 to train on and 11 for evaluation only (looks, relations, wordings and one more step that training never shows), each row with a rationale that follows from the query.",
   groups: [
     {
       title: "What is written",

@@ -25,7 +25,16 @@ export const KIND_LABELS: readonly string[] = [...COLOURS, ...SHAPES];
 /** Which background the picture has. */
 export function background({ scene, random }: Source): Example {
   const picture = scene(PLAIN);
-  const question = pick(["Identify the background of the image.", "Which background does the image have?"], random);
+  const question = pick(
+    [
+      "Identify the background of the image.",
+      "Which background does the image have?",
+      "What is the background of this picture?",
+      "Name the background.",
+      "In the picture, which background is there?",
+    ],
+    random,
+  );
   return {
     query: about(picture, question),
     gold: answer(picture.background),
@@ -38,7 +47,16 @@ export function background({ scene, random }: Source): Example {
 export function count({ scene, random }: Source): Example {
   const picture = scene(PLAIN);
   const total = NUMBERS[picture.objects.length]!;
-  const question = pick(["Count the objects in the image.", "How many objects does the image show?"], random);
+  const question = pick(
+    [
+      "Count the objects in the image.",
+      "How many objects does the image show?",
+      "How many objects are there?",
+      "In the picture, count the objects.",
+      "Name the number of objects in this image.",
+    ],
+    random,
+  );
   return {
     query: about(picture, question),
     gold: answer(total),
@@ -55,9 +73,15 @@ export function dominant({ scene, random, novel }: Source): Example | undefined 
   if (most === undefined) return undefined;
   if (novel && !picture.objects.some((object) => object[what] === most && isHeldOut(object))) return undefined;
   const question = novel
-    ? `Which ${what} is it that most objects have?`
+    ? `Identify which ${what} most objects in this picture have.`
     : pick(
-        [`Identify the ${what} that most objects in the image have.`, `Which ${what} do most objects have?`],
+        [
+          `Identify the ${what} that most objects in the image have.`,
+          `Which ${what} do most objects have?`,
+          `Name the ${what} of most objects.`,
+          `What is the ${what} of most objects in this picture?`,
+          `In the image, which ${what} do most objects have?`,
+        ],
         random,
       );
   const list = picture.objects.map((object) => object[what]).join(", ");
@@ -75,8 +99,17 @@ export function symbol({ scene, random, novel }: Source): Example | undefined {
   const bearer = picture.objects.find((object) => object.symbol !== undefined)!;
   if (novel && heldOutCarrier(bearer.symbol!) !== bearer.colour) return undefined;
   const question = novel
-    ? "Which symbol is it that the image shows?"
-    : pick(["Identify the symbol in the image.", "Which letter or number does the image show?"], random);
+    ? "In this image, identify the letter or number."
+    : pick(
+        [
+          "Identify the symbol in the image.",
+          "Which letter or number does the image show?",
+          "What is the symbol in this picture?",
+          "Name the letter or number.",
+          "In the picture, which symbol is there?",
+        ],
+        random,
+      );
   const label = symbolLabel(bearer.symbol!);
   return {
     query: about(picture, question),

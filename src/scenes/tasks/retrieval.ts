@@ -1,6 +1,6 @@
 /** Retrieval: caption to image, image to caption, image with described changes to image, image and text to image. */
 import { describeEnd, sampleChain, walk } from "../chains.ts";
-import { changedLook, changeScene, someChange, type Aspect, type Change } from "../changes.ts";
+import { changedLook, changeScene, differentChanges, type Aspect, type Change } from "../changes.ts";
 import { pick, pickSome, redrawn, type SceneKind } from "../sample.ts";
 import { about, answer, wholePicture, type Example, type ExampleSide, type Source } from "../task.ts";
 import { account, caption, fullName, placeOf, shortName, lookFor } from "../wording.ts";
@@ -9,7 +9,7 @@ import { PLAIN } from "./classification.ts";
 
 const FEW: SceneKind = { count: [2, 4] };
 const HARD_PICTURES = 5;
-const HARD_TEXTS = 8;
+const HARD_TEXTS = 6;
 const ASPECTS: readonly Aspect[] = ["colour", "shape", "size", "fill", "place", "background"];
 
 /** A caption finds its picture. */
@@ -18,10 +18,20 @@ export function captionToImage(source: Source): Example | undefined {
   const picture = scene(FEW);
   const hard = oneChanged(picture, source);
   const text = caption(picture, pickSome(picture.objects, 9, random), random);
-  const instruction = novel ? "Find the image for this caption:" : "Find an image that matches the caption:";
+  const question = novel
+    ? `Find an image of this caption: ${text}.`
+    : pick(
+        [
+          `Find an image that matches the caption: ${text}.`,
+          `Which image fits this caption: ${text}?`,
+          `Find the picture of the caption: ${text}.`,
+          `In which picture is there: ${text}?`,
+        ],
+        random,
+      );
   return (
     hard && {
-      query: answer(`${instruction} ${text}.`),
+      query: answer(question),
       gold: wholePicture(redrawn(picture, random)),
       hard: hard.map(wholePicture),
       rationale: account(picture),
@@ -37,7 +47,18 @@ export function imageToCaption(source: Source): Example | undefined {
   const hard = oneChanged(picture, source, HARD_TEXTS);
   return (
     hard && {
-      query: about(picture, pick(["Find a caption for the image.", "Which caption describes the image?"], random)),
+      query: about(
+        picture,
+        pick(
+          [
+            "Find a caption for the image.",
+            "Which caption describes the image?",
+            "What is the caption of this picture?",
+            "Find the caption that matches this image.",
+          ],
+          random,
+        ),
+      ),
       gold: captionOf(picture),
       hard: hard.map(captionOf),
       rationale: account(picture),
@@ -69,7 +90,15 @@ export function described(counts: readonly number[]) {
     const hard = oneChanged(now, source, HARD_PICTURES - 1);
     if (hard === undefined) return undefined;
     const wanted = pickSome(changes.map(wordsOf), 9, random).join(" and ");
-    const question = pick([`Find this image with changes: ${wanted}.`, `Find the image after you ${wanted}.`], random);
+    const question = pick(
+      [
+        `Find this image with changes: ${wanted}.`,
+        `Find the image after you ${wanted}.`,
+        `Which image is this picture after you ${wanted}?`,
+        `In this picture, ${wanted}, then find the image.`,
+      ],
+      random,
+    );
     return {
       query: about(before, question),
       gold: wholePicture(now),
@@ -84,13 +113,17 @@ export function described(counts: readonly number[]) {
 export function reached(source: Source): Example | undefined {
   const { scene, random, split, novel } = source;
   const picture = scene(PLAIN);
-  const chain = sampleChain(picture, pick([1, 2], random), novel, random);
+  const chain = sampleChain(picture, pick([1, 2], random), false, random);
   if (chain === undefined) return undefined;
   const end = chain.objects.at(-1)!;
-  const alone = (look: Look, background: Background): Scene | undefined =>
-    pickSome([...PLACES.keys()], PLACES.length, random)
-      .map((cell) => redrawn({ background, objects: [{ ...look, cell }] }, random))
-      .find((drawn) => splitOf(drawn) === split);
+  const alone = (look: Look, background: Background): Scene | undefined => {
+    const contents = pickSome([...PLACES.keys()], PLACES.length, random).map((cell) => ({
+      background,
+      objects: [{ ...look, cell }],
+    }));
+    const content = contents.find((it) => splitOf(it) === split);
+    return content && redrawn(content, random);
+  };
   const background = pick(BACKGROUNDS, random);
   const gold = alone(end, background);
   if (gold === undefined) return undefined;
@@ -113,8 +146,9 @@ export function reached(source: Source): Example | undefined {
   ];
   const text = pick(
     [
-      `Find an image of ${describeEnd(chain, random)}, alone on ${background}.`,
-      `Which image shows ${describeEnd(chain, random)} alone on ${background}?`,
+      `Find an image of ${describeEnd(chain, "trained", random)}, alone on ${background}.`,
+      `Which image shows ${describeEnd(chain, "trained", random)} alone on ${background}?`,
+      `Find the picture that shows ${describeEnd(chain, "trained", random)}, alone on ${background}.`,
     ],
     random,
   );
@@ -126,16 +160,9 @@ export function reached(source: Source): Example | undefined {
   };
 }
 
-/** Scenes that differ from `scene` in one thing each, all different; `undefined` where they cannot be found. */
+/** Scenes that differ from `scene` in one thing each, all different; `undefined` where there are too few. */
 function oneChanged(scene: Scene, { split, novel, random }: Source, count = HARD_PICTURES): Scene[] | undefined {
-  const changed = new Map<string, Scene>();
-  for (let tries = 0; changed.size < count; tries++) {
-    if (tries > 200) return undefined;
-    const change = someChange(scene, ASPECTS, { split, novel }, random);
-    if (change === undefined) return undefined;
-    changed.set(account(change.scene), change.scene);
-  }
-  return [...changed.values()];
+  return differentChanges(scene, ASPECTS, count, { split, novel }, random)?.map((change) => change.scene);
 }
 
 /** `make the red circle blue`. */

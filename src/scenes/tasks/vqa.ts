@@ -1,7 +1,7 @@
 /** Questions about a picture: an attribute, what stands one or more steps away, counts with conditions, comparisons. */
 import type { Random } from "../../random.ts";
 import { changedLook } from "../changes.ts";
-import { describeEnd, sampleChain, walk } from "../chains.ts";
+import { describeEnd, sampleChain, walk, type Naming } from "../chains.ts";
 import { pick, pickSome } from "../sample.ts";
 import { about, answer, type Example, type ExampleSide, type Source } from "../task.ts";
 import { counted, NUMBERS, placeOf, shortName, lookFor } from "../wording.ts";
@@ -27,8 +27,17 @@ export function attribute({ scene, random, novel }: Source): Example | undefined
   if (what === "shape" && having(picture.objects, object.colour).length > 1) return undefined;
   const value = object[what];
   const question = novel
-    ? `The ${name} is of which ${what}?`
-    : pick([`What is the ${what} of the ${name}?`, `Which ${what} does the ${name} have?`], random);
+    ? `In this picture, the ${name} is of which ${what}?`
+    : pick(
+        [
+          `What is the ${what} of the ${name}?`,
+          `Which ${what} does the ${name} have?`,
+          `Name the ${what} of the ${name}.`,
+          `In the image, what is the ${what} of the ${name}?`,
+          `Identify the ${what} of the ${name} in this picture.`,
+        ],
+        random,
+      );
   return {
     query: about(picture, question),
     gold: answer(value),
@@ -37,15 +46,18 @@ export function attribute({ scene, random, novel }: Source): Example | undefined
   };
 }
 
-/** What stands `steps` steps from a named object. `novel` takes pairs of steps that training keeps out. */
-export function hops(steps: number, heldOutSteps: boolean | "either") {
+/** What stands `steps` steps from a named object. */
+export function hops(steps: number, naming: Naming) {
   return ({ scene, random, novel }: Source): Example | undefined => {
     const picture = scene(PLAIN);
-    const chain = sampleChain(picture, steps, heldOutSteps, random);
+    const chain = sampleChain(picture, steps, naming === "relations", random);
     if (chain === undefined) return undefined;
     const end = chain.objects.at(-1)!;
-    const described = describeEnd(chain, random);
-    const question = pick([`What is ${described}?`, `Name ${described}.`], random);
+    const described = describeEnd(chain, naming, random);
+    const question = pick(
+      [`What is ${described}?`, `Name ${described}.`, `Identify ${described}.`, `In the image, what is ${described}?`],
+      random,
+    );
     return {
       query: about(picture, question),
       gold: answer(shortName(end)),
@@ -65,7 +77,16 @@ export function countIf(conditions: 1 | 2) {
     if (matching.length === 0 && random() < (conditions === 1 ? 0.7 : 0.9)) return undefined;
     if (matching.length >= COUNT_IF_LABELS.length) return undefined;
     const total = NUMBERS[matching.length]!;
-    const question = pick([`How many ${name} are there?`, `Count the ${name} in the image.`], random);
+    const question = pick(
+      [
+        `How many ${name} are there?`,
+        `Count the ${name} in the image.`,
+        `In the picture, count the ${name}.`,
+        `How many ${name} does this image show?`,
+        `Name the number of ${name}.`,
+      ],
+      random,
+    );
     return {
       query: about(picture, question),
       gold: answer(total),
@@ -86,7 +107,12 @@ export function compare({ scene, random }: Source): Example | undefined {
   if (ofFirst.length === ofSecond.length) return undefined;
   const more = ofFirst.length > ofSecond.length ? first : second;
   const question = pick(
-    [`Which are more, ${first} or ${second}?`, `Are there more ${first} or ${second} objects?`],
+    [
+      `Which are more, ${first} or ${second}?`,
+      `Are there more ${first} or ${second} objects?`,
+      `In the image, are there more ${first} or ${second} objects?`,
+      `Name what there is more of, ${first} or ${second}.`,
+    ],
     random,
   );
   return {

@@ -3,10 +3,17 @@ import { test } from "node:test";
 import { SCENE_DATASETS } from "../../../src/scenes/datasets.ts";
 import { candidatesOf, examplesOf, ScenePool } from "../../../src/scenes/rows.ts";
 import { IMAGE_SLOT, type Example, type SceneDataset } from "../../../src/scenes/task.ts";
-import type { Split } from "../../../src/scenes/world.ts";
+import { PLACES, type Split } from "../../../src/scenes/world.ts";
 import { countOf, moreOf, mostOf, referents, totalOf } from "./solver.ts";
 
 const COUNT = 60;
+/** What a question asks for, in any of its wordings. */
+const ASKED_CROP =
+  /^(?:Crop|Find the crop that shows|Which crop shows|In the image, find|Identify the crop of|In this picture, crop) (.*)[.?]$/;
+const COUNTED =
+  /^(?:How many (.*) are there\?|How many (.*) does this image show\?|Count the (.*) in the image\.|In the picture, count the (.*)\.|Name the number of (.*)\.)$/;
+const ASKED_ABOUT =
+  /(the (?!colour|shape|size|fill|image)(?:(?! have| is of| in this)[\w ])+)(?: have| is of| in this|[?.])/;
 
 function examples(name: string, split: Split = "eval", seed = 3): { dataset: SceneDataset; rows: Example[] } {
   const dataset = SCENE_DATASETS.find((it) => it.name === name)!;
@@ -21,7 +28,7 @@ function sceneOf({ query }: Example) {
   return query.picture!.scene;
 }
 
-for (const name of ["OneHop", "TwoHop", "TwoHopNovel", "ThreeHop"])
+for (const name of ["OneHop", "TwoHop", "TwoHopNovel", "ThreeHop", "FourHop"])
   test(`${name}: the way leads to one object, and that is the answer`, () => {
     for (const example of examples(name).rows) {
       const phrase = /(the object .*)[?.]$/.exec(questionOf(example))![1]!;
@@ -34,23 +41,21 @@ for (const name of ["OneHop", "TwoHop", "TwoHopNovel", "ThreeHop"])
 for (const name of ["Referring", "ReferringNovel", "OneHopCrop", "TwoHopCrop", "TwoHopCropNovel", "ThreeHopCrop"])
   test(`${name}: the expression means the object that the right crop shows`, () => {
     for (const example of examples(name).rows) {
-      const place = /the object at (.*?)\.$/.exec(questionOf(example))?.[1];
       const { crop } = example.gold.picture!;
-      if (place !== undefined) {
-        assert.equal(example.rationale.includes(`at ${place}.`), true, example.rationale);
-        continue;
-      }
-      const phrase = /(the (?!crop).*)\.$/.exec(questionOf(example).replace("Find the crop that shows ", ""))![1]!;
-      const found = referents(phrase.replace(/^the image, crop /, ""), sceneOf(example));
-      assert.deepEqual(found, [crop], questionOf(example));
+      const asked = ASKED_CROP.exec(questionOf(example))![1]!;
+      const place = /^the object at (.*)$/.exec(asked)?.[1];
+      if (place === undefined) assert.deepEqual(referents(asked, sceneOf(example)), [crop], questionOf(example));
+      else assert.equal(PLACES[crop!.cell], place);
     }
   });
 
 for (const name of ["CountIf", "CountBoth"])
   test(`${name}: as many objects as the answer says`, () => {
     for (const example of examples(name).rows) {
-      const plural = /^(?:How many (.*) are there\?|Count the (.*) in the image\.)$/.exec(questionOf(example))!;
-      assert.equal(example.gold.text, countOf(plural[1] ?? plural[2]!, sceneOf(example)));
+      const plural = COUNTED.exec(questionOf(example))!
+        .slice(1)
+        .find((it) => it !== undefined)!;
+      assert.equal(example.gold.text, countOf(plural, sceneOf(example)));
     }
   });
 
@@ -75,11 +80,8 @@ test("Background, Symbol and Attribute: the answer is read off", () => {
   }
   for (const example of [...examples("Attribute").rows, ...examples("AttributeNovel").rows]) {
     const what = /colour|shape|size|fill/.exec(questionOf(example))![0] as "colour";
-    const name =
-      /of (the .*)\?$/.exec(questionOf(example))?.[1] ??
-      /(the .*) have\?$/.exec(questionOf(example).replace(/^Which \w+ does /, ""))?.[1] ??
-      /^The (.*) is of/.exec(questionOf(example))![1]!;
-    const [object, ...others] = referents(name.replace(/^(?!the )/, "the "), sceneOf(example));
+    const name = ASKED_ABOUT.exec(questionOf(example))![1]!;
+    const [object, ...others] = referents(name, sceneOf(example));
     assert.equal(others.length, 0, questionOf(example));
     assert.equal(object![what], example.gold.text);
   }

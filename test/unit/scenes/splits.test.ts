@@ -3,7 +3,14 @@ import { test } from "node:test";
 import { SCENE_DATASETS } from "../../../src/scenes/datasets.ts";
 import { candidatesOf, examplesOf, ScenePool } from "../../../src/scenes/rows.ts";
 import { IMAGE_SLOT, META_TASKS, type Example, type ExampleSide, type SceneDataset } from "../../../src/scenes/task.ts";
-import { contentOf, hasHeldOutSteps, heldOutCarrier, isHeldOut, type Direction } from "../../../src/scenes/world.ts";
+import {
+  contentOf,
+  hasHeldOutSteps,
+  heldOutCarrier,
+  isHeldOut,
+  splitOf,
+  type Direction,
+} from "../../../src/scenes/world.ts";
 
 const TRAIN_ROWS = 400;
 const EVAL_ROWS = 120;
@@ -43,7 +50,7 @@ function stepsOf(question: string): Direction[] {
 
 /** The first words of a question. */
 function openingOf(text: string): string {
-  return text.replace(IMAGE_SLOT, "").split(/[ :]/).slice(0, 4).join(" ");
+  return text.replace(IMAGE_SLOT, "").split(/[ :]/).slice(0, 5).join(" ");
 }
 
 function trainTexts(name: string): string[] {
@@ -61,6 +68,8 @@ test("there are at least twelve datasets, each meta-task has some in and some ou
 });
 
 test("no content of an evaluation picture occurs in a picture of training", () => {
+  for (const { scene } of picturesOf(train)) assert.equal(splitOf(scene), "train");
+  for (const { scene } of picturesOf(evaluation)) assert.equal(splitOf(scene), "eval");
   const trained = new Set(picturesOf(train).map(({ scene }) => contentOf(scene)));
   const evaluated = new Set(picturesOf(evaluation).map(({ scene }) => contentOf(scene)));
   assert.ok(trained.size > 5000 && evaluated.size > 5000, `${trained.size} and ${evaluated.size} contents`);
@@ -97,21 +106,21 @@ test("held-out looks are what the datasets that are named for them ask about", (
     }
 });
 
-test("pairs of steps that are held out, and three steps, occur in no question of training", () => {
+test("relations that are held out, four steps, and crops three steps away occur in no question of training", () => {
   const questions = train.flatMap(({ rows }) => rows.map(({ query }) => query.text.replace(IMAGE_SLOT, "")));
-  const chains = questions.map(stepsOf).filter((steps) => steps.length > 1);
-  assert.ok(chains.length > 500);
-  assert.deepEqual(
-    chains.filter((steps) => hasHeldOutSteps(steps) || steps.length > 2),
-    [],
-  );
+  const related = questions.filter((text) => !text.includes(" from the ")).map(stepsOf);
+  assert.ok(related.filter(({ length }) => length > 1).length > 300);
+  assert.deepEqual(related.filter(hasHeldOutSteps), []);
+  assert.ok(questions.every((text) => stepsOf(text).length <= 3));
+  const crops = [...trainTexts("OneHopCrop"), ...trainTexts("TwoHopCrop"), ...trainTexts("Reached")].map(stepsOf);
+  assert.ok(crops.every(({ length }) => length === 1 || length === 2));
   const novel = evaluation.filter(({ dataset }) => /TwoHop.*Novel/.test(dataset.name)).flatMap(({ rows }) => rows);
-  assert.ok(novel.every(({ query }) => hasHeldOutSteps(stepsOf(query.text))));
+  assert.ok(novel.every(({ query }) => hasHeldOutSteps(stepsOf(query.text)) && !query.text.includes(" from the ")));
 });
 
 test("wordings of the novel datasets occur in no question of training", () => {
   const trained = new Set(train.flatMap(({ rows }) => rows.map(({ query }) => openingOf(query.text))));
-  for (const name of ["SymbolNovel", "DominantNovel", "CaptionToImageNovel", "ReferringNovel"]) {
+  for (const name of ["SymbolNovel", "DominantNovel", "AttributeNovel", "CaptionToImageNovel", "ReferringNovel"]) {
     const { rows } = evaluation.find(({ dataset }) => dataset.name === name)!;
     assert.deepEqual(
       rows.filter(({ query }) => trained.has(openingOf(query.text))).map(({ query }) => query.text),
@@ -121,6 +130,7 @@ test("wordings of the novel datasets occur in no question of training", () => {
 });
 
 test("conditions are single in training, and changes at most two", () => {
-  for (const text of trainTexts("CountIf")) assert.match(text, /(?:many|the) (\w+ objects|\w+s) /);
+  for (const text of trainTexts("CountIf"))
+    assert.match(text, /(?:many|the|of) (\w+ objects|\w+s)(?: are| does| in|\.)/);
   for (const text of trainTexts("Change")) assert.ok(text.match(/make the|move the/g)!.length <= 2, text);
 });

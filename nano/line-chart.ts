@@ -1,0 +1,48 @@
+/** A line chart as an SVG file of its own, for documents. */
+
+/** A line and its points. */
+export interface Line {
+  readonly name: string;
+  readonly points: readonly (readonly [x: number, y: number])[];
+}
+
+const [WIDTH, HEIGHT] = [560, 300];
+const MARGIN = { left: 44, right: 120, top: 30, bottom: 28 };
+const COLOURS = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#111111"];
+const TICKS = 5;
+
+/** The chart; lines are named at their right ends. */
+export function lineChart(title: string, lines: readonly Line[]): string {
+  const all = lines.flatMap(({ points }) => points);
+  const [left, right] = [Math.min(...all.map(([x]) => x)), Math.max(...all.map(([x]) => x))];
+  const [low, high] = [Math.min(0, ...all.map(([, y]) => y)), Math.max(...all.map(([, y]) => y)) * 1.05];
+  const toX = (x: number): number =>
+    MARGIN.left + ((x - left) / (right - left || 1)) * (WIDTH - MARGIN.left - MARGIN.right);
+  const toY = (y: number): number =>
+    HEIGHT - MARGIN.bottom - ((y - low) / (high - low || 1)) * (HEIGHT - MARGIN.top - MARGIN.bottom);
+  const ticks = Array.from({ length: TICKS + 1 }, (_, i) => {
+    const [x, y] = [left + ((right - left) * i) / TICKS, low + ((high - low) * i) / TICKS];
+    return `<line x1="${MARGIN.left}" x2="${WIDTH - MARGIN.right}" y1="${toY(y).toFixed(1)}" y2="${toY(y).toFixed(1)}" stroke="#ddd"/>
+<text x="${MARGIN.left - 6}" y="${(toY(y) + 4).toFixed(1)}" text-anchor="end">${short(y)}</text>
+<text x="${toX(x).toFixed(1)}" y="${HEIGHT - 8}" text-anchor="middle">${short(x)}</text>`;
+  });
+  // Names at the right, kept apart.
+  const ends = lines.map(({ points }, i) => ({ i, y: toY(points.at(-1)![1]) })).sort((a, b) => a.y - b.y);
+  ends.forEach((end, at) => (end.y = Math.max(end.y, (ends[at - 1]?.y ?? -Infinity) + 14)));
+  const drawn = ends.map(({ i, y }) => {
+    const { name, points } = lines[i]!;
+    const colour = COLOURS[i % COLOURS.length];
+    const path = points.map(([px, py], at) => `${at === 0 ? "M" : "L"}${toX(px).toFixed(1)} ${toY(py).toFixed(1)}`);
+    return `<path d="${path.join("")}" fill="none" stroke="${colour}" stroke-width="1.8"/><text x="${WIDTH - MARGIN.right + 6}" y="${(y + 4).toFixed(1)}" fill="${colour}">${name}</text>`;
+  });
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="#fff"/>
+<text x="${MARGIN.left}" y="18" font-size="13" font-weight="bold">${title}</text>
+${ticks.join("\n")}
+${drawn.join("\n")}
+</svg>
+`;
+}
+
+function short(value: number): string {
+  return value >= 10 ? value.toFixed(0) : value.toFixed(Number.isInteger(value) ? 0 : 2);
+}

@@ -1,0 +1,306 @@
+/**
+ * Writes docs/results.md, its curves and its gallery from what `npm run nano` and `npm run nano:ablation` measured.
+ *
+ *   node nano/results.ts [--work DIR]
+ */
+import { execFileSync } from "node:child_process";
+import { copyFileSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { readLog } from "../src/train/index.ts";
+import { lineChart, type Line } from "./line-chart.ts";
+
+const DOCS = join(import.meta.dirname, "../docs");
+const GALLERY = "gallery";
+/** Queries of the gallery: of these datasets the first that hits and the first that fails. */
+const SHOWN = ["TwoHop", "ThreeHop", "Change", "Reached", "Count", "CaptionToImage", "TwoHopCrop", "SymbolNovel"];
+
+interface Means {
+  readonly overall: number;
+  readonly ind: number;
+  readonly ood: number;
+  readonly metaTasks: Readonly<Record<string, number>>;
+}
+
+interface Figures {
+  readonly name: string;
+  readonly metaTask: string;
+  readonly ood: boolean;
+  readonly hops: number;
+  readonly p1: number;
+  readonly contentShare: number;
+  readonly p1WhereSame: number | null;
+  readonly p1WhereOther: number | null;
+  readonly rationaleTokens: number;
+  readonly cutShare: number;
+}
+
+interface BudgetReport {
+  readonly budget: number | "oracle";
+  readonly datasets: readonly Figures[];
+  readonly means: Means;
+}
+
+interface Report {
+  readonly machine: string;
+  readonly time: string;
+  readonly modelHash: string;
+  readonly budgets: readonly BudgetReport[];
+}
+
+interface Query {
+  readonly dataset: string;
+  readonly query: { readonly text: string; readonly image?: string };
+  readonly right: { readonly text: string; readonly image?: string };
+  readonly predicted: { readonly text: string; readonly image?: string };
+  readonly hit: boolean;
+  readonly rationale: string;
+  readonly oracle: string;
+}
+
+const { values } = parseArgs({
+  options: { work: { type: "string", default: join(import.meta.dirname, "work") } },
+});
+const work = resolve(values.work);
+const nano = readReport("nano.json");
+const commit = execFileSync("git", ["log", "-1", "--format=%h"], { encoding: "utf8" }).trim();
+const sections = [intro(), nanoSection(), budgetSection(), ablationSection(), trainingSection(), gallerySection()];
+writeFileSync(join(DOCS, "results.md"), `${sections.join("\n\n")}\n`);
+
+function readReport(name: string): Report {
+  return JSON.parse(readFileSync(join(work, name), "utf8")) as Report;
+}
+
+function percent(share: number | null | undefined): string {
+  return share === null || share === undefined ? "-" : (100 * share).toFixed(1);
+}
+
+function tableLine(cells: readonly string[]): string {
+  return `| ${cells.join(" | ")} |`;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [
+    tableLine(head),
+    `|${head.map((_, i) => (i === 0 ? "---" : "---:")).join("|")}|`,
+    ...rows.map(tableLine),
+  ].join("\n");
+}
+
+function meanCells({ metaTasks, ind, ood, overall }: Means): number[] {
+  return [
+    metaTasks["classification"]!,
+    metaTasks["vqa"]!,
+    metaTasks["retrieval"]!,
+    metaTasks["grounding"]!,
+    ind,
+    ood,
+    overall,
+  ];
+}
+
+function intro(): string {
+  return `# Results on Scenes
+
+P@1 in percent on Scenes' evaluation sets, 500 queries a dataset; means count datasets. Made by \`npm run nano\`,
+\`npm run nano:ablation\` and \`node nano/results.ts\` at commit ${commit}; ${nano.machine}. Pictures: \`rge scenes --train 12000 --eval 500 --seed 1\`.
+Seeds of training are told with each table.`;
+}
+
+function nanoSection(): string {
+  const direct = nano.budgets.find(({ budget }) => budget === 0)!;
+  const reasoned = nano.budgets.at(-1)!;
+  const rows = reasoned.datasets.map((figures, i): string[] => [
+    figures.name,
+    `${figures.metaTask}, ${figures.ood ? "OOD" : "IND"}`,
+    `${figures.hops}`,
+    percent(direct.datasets[i]!.p1),
+    `**${percent(figures.p1)}**`,
+    percent(figures.contentShare),
+    percent(figures.p1WhereSame),
+    percent(figures.p1WhereOther),
+    figures.rationaleTokens.toFixed(1),
+  ]);
+  const means = ["classification", "vqa", "retrieval", "grounding", "IND", "OOD", "overall"].map(
+    (name, i): string[] => [
+      `**${name}**`,
+      "",
+      "",
+      percent(meanCells(direct.means)[i]),
+      `**${percent(meanCells(reasoned.means)[i])}**`,
+      "",
+      "",
+      "",
+      "",
+    ],
+  );
+  return `## nano, dataset by dataset
+
+\`rge eval --data scenes --budgets 0,8,16,32,64\`, model ${nano.modelHash.slice(0, 12)}, training seed 0. "Same" is the share of rationales that say what the
+oracle's says, in whatever words; then P@1 among those queries and among the others. "Without" is the same model asked directly.
+
+${table(["dataset", "", "steps", "without", "reasoned", "same", "P@1 where same", "where other", "tokens"], [...rows, ...means])}`;
+}
+
+function budgetSection(): string {
+  const budgets = nano.budgets.filter((it): it is BudgetReport & { budget: number } => it.budget !== "oracle");
+  const names = ["classification", "vqa", "retrieval", "grounding", "IND", "OOD", "overall"];
+  const lines = names.map((name, i): Line => ({
+    name,
+    points: budgets.map(({ budget, means }) => [budget, 100 * meanCells(means)[i]!]),
+  }));
+  writeFileSync(join(DOCS, "budget.svg"), lineChart("P@1 (%) by tokens of rationale", lines));
+  const rows = budgets.map(({ budget, means }) => [`${budget}`, ...meanCells(means).map(percent)]);
+  return `## Budget of reasoning
+
+A rationale that runs out of tokens is cut and \`<emb>\` put after it; 0 is no rationale.
+
+${table(["tokens", ...names], rows)}
+
+![P@1 by budget](budget.svg)`;
+}
+
+function ablationSection(): string {
+  const arms = ["rge", "direct", "direct-time", "direct-lm", "oracle"];
+  const rows = arms.flatMap((arm) => {
+    const reports = globSync(`ablation/${arm}-[0-9].json`, { cwd: work }).sort().map(readReport);
+    if (reports.length === 0) return [];
+    const budgets = reports[0]!.budgets.map(({ budget }) => budget);
+    return budgets.map((budget): string[] => {
+      const cells = reports.map((report) => meanCells(report.budgets.find((it) => it.budget === budget)!.means));
+      return [
+        arm,
+        budget === "oracle" ? "the oracle's" : budget === 0 ? "none" : "own",
+        `${reports.length}`,
+        `${stepsOf(arm)}`,
+        ...cells[0]!.map((_, i) => withSpread(cells.map((cell) => cell[i]!))),
+      ];
+    });
+  });
+  if (rows.length === 0) return "";
+  return `## What reasoning adds
+
+All arms start from the same model (the end of stage "see") and have the same data, batches of 64 pairs and optimizer; means over training seeds 0, 1, 2, with the
+sample standard deviation. \`direct\` is the paper's baseline, contrast without rationales, for as many steps; \`direct-time\` for as much time as \`rge\`
+took; \`direct-lm\` keeps the LM term; \`oracle\` has contrast on the oracle's rationales, which are not there when the model is used.
+
+${table(["arm", "rationale read", "seeds", "steps", "classification", "vqa", "retrieval", "grounding", "IND", "OOD", "overall"], rows)}
+
+${byDataset()}`;
+}
+
+/** P@1 of the arms on each dataset, means over seeds. */
+function byDataset(): string {
+  const armsShown: readonly (readonly [string, number | "oracle"])[] = [
+    ["rge", 64],
+    ["direct", 0],
+    ["direct-time", 0],
+    ["oracle", 64],
+  ];
+  const columns = armsShown.flatMap(([arm, budget]) => {
+    const reports = globSync(`ablation/${arm}-[0-9].json`, { cwd: work }).sort().map(readReport);
+    if (reports.length === 0) return [];
+    const lists = reports.map((report) => report.budgets.find((it) => it.budget === budget)!.datasets);
+    return [{ arm, p1: lists[0]!.map((_, i) => lists.reduce((sum, list) => sum + list[i]!.p1, 0) / lists.length) }];
+  });
+  const { datasets } = nano.budgets[0]!;
+  const rows = datasets.map(({ name, hops, ood }, i) => [
+    name,
+    ood ? "OOD" : "IND",
+    `${hops}`,
+    ...columns.map(({ p1 }) => percent(p1[i])),
+  ]);
+  return table(["dataset", "", "steps", ...columns.map(({ arm }) => arm)], rows);
+}
+
+function stepsOf(arm: string): number {
+  return lastStep(join(work, "ablation", `${arm}-0`, "log.jsonl"));
+}
+
+function lastStep(log: string): number {
+  return readLog(log).reduce((last, record) => (record.type === "step" ? record.step : last), 0);
+}
+
+/** `84.1 ± 0.6` */
+function withSpread(shares: readonly number[]): string {
+  const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length;
+  if (shares.length < 2) return percent(mean);
+  const variance = shares.reduce((sum, share) => sum + (share - mean) ** 2, 0) / (shares.length - 1);
+  return `${percent(mean)} ± ${percent(Math.sqrt(variance))}`;
+}
+
+function trainingSection(): string {
+  const parts = [
+    ["see", "Stage see: LM loss", "lm"],
+    ["reason", "Stage reason: LM loss, contrastive loss", "lm"],
+  ] as const;
+  const lines = parts.map(([name, title]) => {
+    const steps = readLog(join(work, name, "log.jsonl")).filter((record) => record.type === "step");
+    const curve = (key: "lm" | "contrastive"): Line => ({
+      name: key,
+      points: steps.flatMap((record): [number, number][] => {
+        const value = record[key];
+        return value === null ? [] : [[record.step, value]];
+      }),
+    });
+    const curves = [curve("lm"), curve("contrastive")].filter(({ points }) => points.length > 0).map(smoothed);
+    writeFileSync(join(DOCS, `training-${name}.svg`), lineChart(title, curves));
+    const seconds = steps.reduce((sum, record) => sum + record.seconds, 0);
+    const pairs = steps.reduce((sum, record) => sum + record.pairs, 0);
+    return `| ${name} | ${steps.length} | ${pairs} | ${(seconds / 60).toFixed(0)} |`;
+  });
+  return `## Training
+
+Settings: \`nano/see.json\`, \`nano/reason.json\`; logs: \`docs/training-*.jsonl.gz\`.
+
+| stage | steps | pairs | minutes |
+|---|---:|---:|---:|
+${lines.join("\n")}
+
+![LM loss of stage see](training-see.svg) ![losses of stage reason](training-reason.svg)`;
+}
+
+/** Means over stretches, so that a curve of thousands of steps can be seen. */
+function smoothed({ name, points }: Line): Line {
+  const stretch = Math.max(1, Math.floor(points.length / 150));
+  const means: [number, number][] = [];
+  for (let at = 0; at + stretch <= points.length; at += stretch) {
+    const part = points.slice(at, at + stretch);
+    means.push([part.at(-1)![0], part.reduce((sum, [, y]) => sum + y, 0) / stretch]);
+  }
+  return { name, points: means };
+}
+
+function gallerySection(): string {
+  const folder = join(DOCS, GALLERY);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const queries = readFileSync(join(work, "nano-queries.jsonl"), "utf8")
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as Query);
+  const picked = SHOWN.flatMap((name) =>
+    [true, false].flatMap((hit) => queries.find((it) => it.dataset === name && it.hit === hit) ?? []),
+  );
+  const rows = picked.map(({ dataset, query, right, predicted, hit, rationale, oracle }) => [
+    dataset,
+    sideOf(query, folder),
+    rationale,
+    hit ? "the same" : oracle,
+    sideOf(right, folder),
+    hit ? "right" : `wrong: ${sideOf(predicted, folder)}`,
+  ]);
+  return `## Gallery
+
+Of some datasets the first query that nano answers rightly, and the first that it does not.
+
+${table(["dataset", "query", "nano wrote", "oracle", "to be found", "found"], rows).replaceAll("---:", "---")}`;
+}
+
+function sideOf({ text, image }: Query["query"], folder: string): string {
+  const words = text.replace(/<\|[^|]*\|>\n?/g, "").trim();
+  if (image === undefined) return words;
+  const name = basename(image);
+  if (!existsSync(join(folder, name))) copyFileSync(image, join(folder, name));
+  return `![](${GALLERY}/${name}) ${words.startsWith("Represent the") ? "" : words}`.trim();
+}
