@@ -46,6 +46,9 @@ export class ImageError extends InputError {}
 /** A dataset that cannot be read, or that holds nothing to work on. */
 export class DatasetError extends RgeError {}
 
+/** A collection that is not there, is damaged, or refuses what it is given. */
+export class StoreError extends RgeError {}
+
 /** A training run that cannot go on: numbers that are not finite, or a state that does not fit. */
 export class TrainingError extends RgeError {}
 

@@ -1,0 +1,101 @@
+/** Conditions on metadata: tested here, or as SQL. */
+import { StoreError } from "../errors.ts";
+import type { Condition, Filter, Metadata, MetadataValue } from "./store.ts";
+
+const OPERATORS = ["eq", "ne", "in", "lt", "lte", "gt", "gte"] as const;
+type Operator = (typeof OPERATORS)[number];
+const SQL: Readonly<Record<Exclude<Operator, "in">, string>> = {
+  eq: "=",
+  ne: "<>",
+  lt: "<",
+  lte: "<=",
+  gt: ">",
+  gte: ">=",
+};
+
+/** One condition of a filter. */
+interface Test {
+  readonly key: string;
+  readonly operator: Operator;
+  readonly value: MetadataValue | readonly MetadataValue[];
+}
+
+/** @throws {StoreError} an operator or a value that is none */
+function testsOf(filter: Filter): Test[] {
+  return Object.entries(filter).flatMap(([key, wanted]) => {
+    const condition: Condition = typeof wanted === "object" ? wanted : { eq: wanted };
+    return Object.entries(condition).map(([name, value]): Test => {
+      const operator = OPERATORS.find((it) => it === name);
+      if (operator === undefined) throw new StoreError(`filter ${key}: ${name} is none of ${OPERATORS.join(", ")}`);
+      const values: unknown[] = operator === "in" && Array.isArray(value) ? value : [value];
+      const isOrder = operator.startsWith("l") || operator.startsWith("g");
+      const isRight = values.every((it) =>
+        isOrder ? Number.isFinite(it) : typeof it === "string" || typeof it === "boolean" || Number.isFinite(it),
+      );
+      if (!isRight || (operator === "in") !== Array.isArray(value))
+        throw new StoreError(
+          `filter ${key}: ${operator} wants ${operator === "in" ? "a list of values" : isOrder ? "a number" : "a string, number or boolean"}`,
+        );
+      return { key, operator, value: value as Test["value"] };
+    });
+  });
+}
+
+/** A function that tells whether metadata fulfil the filter. */
+export function matcherOf(filter: Filter | undefined): (metadata: Metadata) => boolean {
+  const tests = testsOf(filter ?? {});
+  return (metadata) => tests.every((test) => holds(test, metadata[test.key]));
+}
+
+function holds({ operator, value }: Test, actual: MetadataValue | undefined): boolean {
+  if (actual === undefined) return operator === "ne";
+  switch (operator) {
+    case "eq":
+      return actual === value;
+    case "ne":
+      return actual !== value;
+    case "in":
+      return (value as readonly MetadataValue[]).includes(actual);
+    case "lt":
+      return typeof actual === "number" && actual < (value as number);
+    case "lte":
+      return typeof actual === "number" && actual <= (value as number);
+    case "gt":
+      return typeof actual === "number" && actual > (value as number);
+    case "gte":
+      return typeof actual === "number" && actual >= (value as number);
+  }
+}
+
+/** The type of a metadata column. */
+export type ColumnType = "string" | "number" | "boolean";
+
+/**
+ * The filter as SQL over columns named by `columnOf`; `undefined` without conditions. A value of another type than the
+ * column's is equal to none of it.
+ * @param types of the columns that there are
+ */
+export function sqlOf(
+  filter: Filter | undefined,
+  types: ReadonlyMap<string, ColumnType>,
+  columnOf: (key: string) => string,
+): string | undefined {
+  const parts = testsOf(filter ?? {}).map(({ key, operator, value }) => {
+    const type = types.get(key);
+    const never = operator === "ne" ? "true" : "false";
+    if (type === undefined) return never;
+    const column = columnOf(key);
+    if (operator === "in") {
+      const values = (value as readonly MetadataValue[]).filter((it) => typeof it === type);
+      return values.length === 0 ? "false" : `${column} IN (${values.map(literal).join(", ")})`;
+    }
+    if (typeof value !== type) return never;
+    const test = `${column} ${SQL[operator]} ${literal(value as MetadataValue)}`;
+    return operator === "ne" ? `(${column} IS NULL OR ${test})` : test;
+  });
+  return parts.length === 0 ? undefined : parts.map((part) => `(${part})`).join(" AND ");
+}
+
+function literal(value: MetadataValue): string {
+  return typeof value === "string" ? `'${value.replaceAll("'", "''")}'` : String(value);
+}
