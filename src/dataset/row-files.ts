@@ -21,8 +21,8 @@ export interface FileRow {
 
 /** What of the files is read. */
 export interface ReadRowsOptions {
-  /** Columns that are decoded of a parquet file, others may hold pictures; a line of JSONL is read whole. */
-  readonly columns: readonly string[];
+  /** Columns that are decoded of a parquet file, others may hold pictures; a line of JSONL is read whole. @default all */
+  readonly columns?: readonly string[] | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -140,13 +140,13 @@ function parseRow(bytes: Uint8Array): Pick<FileRow, "value" | "problem"> {
   return { value: undefined, problem: "not a JSON object" };
 }
 
-async function* readParquet(path: string, columns: readonly string[]): AsyncGenerator<FileRow, void, void> {
+async function* readParquet(path: string, columns: readonly string[] | undefined): AsyncGenerator<FileRow, void, void> {
   const file = await asyncBufferFromFile(path);
   const metadata = await parquetMetadataAsync(file);
   const present = parquetSchema(metadata).children.map(({ element }) => element.name);
-  const wanted = columns.filter((name) => present.includes(name));
+  const wanted = columns?.filter((name) => present.includes(name)) ?? present;
   if (wanted.length === 0)
-    throw new DatasetError(`${path}: none of the columns ${columns.join(", ")} is in it; it has ${present.join(", ")}`);
+    throw new DatasetError(`${path}: none of the columns ${columns?.join(", ")} is in it; it has ${present.join(", ")}`);
   let row = 0;
   // A group at a time: hyparquet decodes the whole group for any of its rows.
   for (const group of metadata.row_groups) {

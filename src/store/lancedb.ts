@@ -91,7 +91,7 @@ export class LanceStore implements Store {
     );
     return await told(name, async () => {
       const table = await this.#connection.createEmptyTable(name, schema);
-      await table.createIndex("id", { config: Index.btree() });
+      for (const column of ["id", "content_hash"]) await table.createIndex(column, { config: Index.btree() });
       await table.createIndex("text", {
         // Positions, for phrases, make LanceDB's compaction fail (lance#7653).
         config: Index.fts({ withPosition: false, stem: false, removeStopWords: false, asciiFolding: true }),
@@ -167,7 +167,7 @@ class LanceCollection implements Collection {
     let removed = 0;
     for (const some of inParts([...new Set(ids)])) {
       await this.#write(async () => {
-        const condition = oneOf(some);
+        const condition = oneOf("id", some);
         const count = await this.#table.countRows(condition);
         if (count > 0) await this.#table.delete(condition);
         removed += count;
@@ -177,18 +177,12 @@ class LanceCollection implements Collection {
   }
 
   async get(ids: readonly string[]): Promise<(StoredItem | undefined)[]> {
-    const found = new Map<string, StoredItem>();
-    for (const some of inParts([...new Set(ids)])) {
-      const rows = (await told(this.name, () =>
-        this.#table
-          .query()
-          .where(oneOf(some))
-          .select([...FIELDS, "vector"])
-          .toArray(),
-      )) as (Row & { vector: Iterable<number> })[];
-      for (const row of rows) found.set(row.id, { ...fieldsOf(row), vector: Float32Array.from(row.vector) });
-    }
+    const found = new Map((await this.#having("id", ids)).map((item) => [item.id, item]));
     return ids.map((id) => found.get(id));
+  }
+
+  async withContent(hashes: readonly string[]): Promise<Map<string, StoredItem>> {
+    return new Map((await this.#having("content_hash", hashes)).map((item) => [item.contentHash, item]));
   }
 
   async *scan(): AsyncIterable<ItemFields> {
@@ -208,7 +202,7 @@ class LanceCollection implements Collection {
         })
         .sort(byScore);
     const near = vector && ranking(await this.#nearest(vector, depth, filter, exact), cosineOf);
-    const told = words === undefined ? undefined : ranking(await this.#having(words, depth, filter), bm25Of);
+    const told = words === undefined ? undefined : ranking(await this.#told(words, depth, filter), bm25Of);
     const ranked = near && told ? fused(near, told) : (near ?? told ?? []);
     const cosines = new Map(near?.map(({ id, score }) => [id, score]));
     return ranked.slice(0, limit).map(({ id, score }) => ({ item: items.get(id)!, score, cosine: cosines.get(id) }));
@@ -248,6 +242,22 @@ class LanceCollection implements Collection {
     });
   }
 
+  /** Items whose column has one of the values. */
+  async #having(column: "id" | "content_hash", values: readonly string[]): Promise<StoredItem[]> {
+    const items: StoredItem[] = [];
+    for (const some of inParts([...new Set(values)])) {
+      const rows = (await told(this.name, () =>
+        this.#table
+          .query()
+          .where(oneOf(column, some))
+          .select([...FIELDS, "vector"])
+          .toArray(),
+      )) as (Row & { vector: Iterable<number> })[];
+      items.push(...rows.map((row) => ({ ...fieldsOf(row), vector: Float32Array.from(row.vector) })));
+    }
+    return items;
+  }
+
   async #nearest(vector: Float32Array, limit: number, filter: string | undefined, exact: boolean): Promise<Row[]> {
     let query = this.#table.query().nearestTo(vector).distanceType("cosine").limit(limit);
     query = exact ? query.bypassVectorIndex() : query.nprobes(PROBES).refineFactor(REFINE);
@@ -255,7 +265,7 @@ class LanceCollection implements Collection {
     return (await told(this.name, () => query.select([...FIELDS, "_distance"]).toArray())) as Row[];
   }
 
-  async #having(words: string, limit: number, filter: string | undefined): Promise<Row[]> {
+  async #told(words: string, limit: number, filter: string | undefined): Promise<Row[]> {
     let query = this.#table
       .query()
       .fullTextSearch(words, { columns: ["text"] })
@@ -326,8 +336,8 @@ function bm25Of(row: Row): number {
   return (row as Row & { _score: number })._score;
 }
 
-function oneOf(ids: readonly string[]): string {
-  return `id IN (${ids.map((id) => `'${id.replaceAll("'", "''")}'`).join(", ")})`;
+function oneOf(column: string, values: readonly string[]): string {
+  return `${column} IN (${values.map((value) => `'${value.replaceAll("'", "''")}'`).join(", ")})`;
 }
 
 function inParts<T>(values: readonly T[]): T[][] {

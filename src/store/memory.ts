@@ -94,6 +94,13 @@ class MemoryCollection implements Collection {
     return ids.map((id) => this.#items.get(id));
   }
 
+  async withContent(hashes: readonly string[]): Promise<Map<string, StoredItem>> {
+    const wanted = new Set(hashes);
+    return new Map(
+      [...this.#items.values()].filter((it) => wanted.has(it.contentHash)).map((it) => [it.contentHash, it]),
+    );
+  }
+
   async *scan(): AsyncIterable<ItemFields> {
     for (const item of this.#items.values()) yield fieldsOf(item);
   }

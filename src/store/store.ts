@@ -94,6 +94,8 @@ export interface Collection {
   delete(ids: readonly string[]): Promise<number>;
   /** Items by id, in the order asked for; `undefined` for one that is not there. */
   get(ids: readonly string[]): Promise<(StoredItem | undefined)[]>;
+  /** An item for each of the contents that one has, by `contentHash`. */
+  withContent(hashes: readonly string[]): Promise<Map<string, StoredItem>>;
   /** Every item's fields, in no particular order. */
   scan(): AsyncIterable<ItemFields>;
   /** The best first; of equal scores the smaller id. */

@@ -89,6 +89,9 @@ export function storeCases(name: string, open: () => Promise<Store>): void {
       assert.equal(await ours.count(), 150 + 60 + 30 - 2);
       const ids = ["item-3", "item-7", "late-0", "other-59", "nowhere"];
       assert.deepEqual(await ours.get(ids), await right.get(ids));
+      const contents = await ours.withContent(["hash-55", "hash-9999", "it's none"]);
+      assert.deepEqual([...contents.keys()], ["hash-55"]);
+      assert.equal(contents.get("hash-55")!.contentHash, "hash-55");
       const scanned = await all(ours.scan());
       const expected = await all(right.scan());
       const byId = (a: { id: string }, b: { id: string }): number => (a.id < b.id ? -1 : 1);
