@@ -1,26 +1,26 @@
 /** From a source to a collection: what is new is embedded, what moved is not embedded again, what is there is skipped. */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import type { Embedder } from "../embed/embedder.ts";
-import { inOrder } from "../embed/in-order.ts";
 import type { EmbedItem } from "../embed/types.ts";
 import { messageOf } from "../errors.ts";
-import type { Collection, ItemFields, StoredItem } from "../store/store.ts";
+import type { Collection, ItemFields, StoredItem, VectorOrigin } from "../store/store.ts";
+import { CollectionWriter } from "./collection-writer.ts";
 import type { SourceEntry, SourceItem } from "./source.ts";
 
 /** What is being done, in counts. */
 export interface IndexCounts {
-  /** Entries of the source that are through. */
+  /** Entries of the source that have been looked at. */
   readonly seen: number;
   readonly embedded: number;
-  /** There already, under the same id. */
+  /** There already: nothing was embedded, though a caption or metadata may have changed. */
   readonly unchanged: number;
-  /** There already, under another id: its vector is taken. */
+  /** Their content is there under another id: its vector is taken. */
   readonly moved: number;
   readonly failed: number;
-  /** Items whose file is gone, removed at the end. */
+  /** Items whose picture is gone, removed at the end. */
   readonly removed: number;
 }
 
@@ -34,122 +34,169 @@ export interface IndexOptions {
   readonly onProblem?: ((place: string, reason: string) => void) | undefined;
 }
 
-/** Entries that go to the store in one write: as many as are lost to a kill at most. */
+/** Entries that the collection is asked about at a time. */
 const AT_A_TIME = 256;
 /** Files read at a time for their hashes. */
-const READ_AHEAD = 16;
+const READ_AT_A_TIME = 8;
 
-/** An item with the hash of what is embedded. */
+/** An item with what is known of its content. */
 interface Hashed {
   readonly item: SourceItem;
   readonly contentHash: string;
+  readonly stamp: string;
 }
 
 /**
- * Brings a collection up to a source. Every part that was written stays: a run that is killed goes on where it was, as
- * what is there is skipped.
- * @throws {StoreError} a store that fails
+ * Brings a collection up to a source. What was written stays: a run that is killed goes on where it was, as what is
+ * there is skipped.
+ * @throws {StoreError} a store that fails, and whatever reading the source throws
  */
 export async function indexSource(
   collection: Collection,
-  embedder: Embedder,
+  embedder: Pick<Embedder, "stream">,
   source: AsyncIterable<SourceEntry>,
-  options: IndexOptions = {},
+  { signal, onProgress, onProblem, removeGone = true }: IndexOptions = {},
 ): Promise<IndexCounts> {
-  const { signal, onProgress, onProblem, removeGone = true } = options;
   const counts = { seen: 0, embedded: 0, unchanged: 0, moved: 0, failed: 0, removed: 0 };
+  const writer = new CollectionWriter(collection);
+  const waiting: Hashed[] = [];
   const fail = (place: string, reason: string): void => {
     counts.failed++;
     onProblem?.(place, reason);
   };
-  let part: Hashed[] = [];
-  const write = async (): Promise<void> => {
-    const entries = lastOfEachId(part);
-    part = [];
-    const there = await collection.get(entries.map(({ item }) => item.id));
-    const changed = entries.filter(({ item, contentHash }, i) => {
-      const known = there[i];
-      return (
-        known === undefined || known.contentHash !== contentHash || !sameFields(known, fieldsOf(item, contentHash))
+  /** Deals with what needs no embedding, and yields the rest as the embedder asks for it. */
+  const toEmbed = async function* (): AsyncGenerator<EmbedItem, void, void> {
+    for await (const part of inParts(source, AT_A_TIME, signal)) {
+      counts.seen += part.length;
+      for (const entry of part) if ("reason" in entry) fail(entry.place, entry.reason);
+      const items = lastOfEachId(part.flatMap((entry) => ("item" in entry ? [entry.item] : [])));
+      const there = new Map(
+        (await collection.get(items.map(({ id }) => id))).flatMap((known) => (known ? [[known.id, known]] : [])),
       );
-    });
-    counts.unchanged += entries.length - changed.length;
-    const known = await collection.withContent(changed.map(({ contentHash }) => contentHash));
-    const items: StoredItem[] = [];
-    const wanted: Hashed[] = [];
-    for (const entry of changed) {
-      const same = known.get(entry.contentHash);
-      if (same === undefined) wanted.push(entry);
-      else items.push({ ...fieldsOf(entry.item, entry.contentHash), vector: same.vector });
-    }
-    counts.moved += items.length;
-    let next = 0;
-    for await (const outcome of embedder.stream(
-      wanted.map(({ item }) => embedItemOf(item, collection.origin)),
-      { signal },
-    )) {
-      const { item, contentHash } = wanted[next++]!;
-      if ("result" in outcome) items.push({ ...fieldsOf(item, contentHash), vector: outcome.result.embedding });
-      else {
-        signal?.throwIfAborted();
-        fail(item.id, outcome.error.message);
+      const changed: Hashed[] = [];
+      for (const entry of await hashedAll(items, there, fail, signal)) {
+        const known = there.get(entry.item.id);
+        if (known?.contentHash !== entry.contentHash) {
+          changed.push(entry);
+          continue;
+        }
+        counts.unchanged++;
+        const fields = fieldsOf(entry);
+        if (!sameFields(known, fields)) await writer.add({ ...fields, vector: known.vector });
       }
+      const elsewhere = await collection.withContent(changed.map(({ contentHash }) => contentHash));
+      for (const entry of changed) {
+        const same = elsewhere.get(entry.contentHash);
+        if (same !== undefined) {
+          counts.moved++;
+          await writer.add({ ...fieldsOf(entry), vector: same.vector });
+          continue;
+        }
+        waiting.push(entry);
+        yield embedItemOf(entry.item, collection.origin);
+      }
+      onProgress?.({ ...counts });
     }
-    await collection.upsert(items);
-    counts.embedded += items.length - (changed.length - wanted.length);
-    counts.seen += entries.length;
-    onProgress?.({ ...counts });
   };
-  for await (const outcome of inOrder(source, hashed, READ_AHEAD, signal)) {
-    if ("reason" in outcome) {
-      fail(outcome.place, outcome.reason);
-      counts.seen++;
-      continue;
+  try {
+    for await (const outcome of embedder.stream(toEmbed(), { signal })) {
+      const entry = waiting.shift()!;
+      const problem = "error" in outcome ? outcome.error.message : await changeOf(entry);
+      if (problem !== undefined) fail(entry.item.id, problem);
+      else if ("result" in outcome) {
+        counts.embedded++;
+        await writer.add({ ...fieldsOf(entry), vector: outcome.result.embedding });
+      }
+      onProgress?.({ ...counts });
     }
-    part.push(outcome);
-    if (part.length >= AT_A_TIME) await write();
+  } finally {
+    // What has been embedded is not lost to Ctrl-C.
+    await writer.flush();
   }
-  if (part.length > 0) await write();
   if (removeGone) counts.removed = await removeMissing(collection, signal);
   onProgress?.({ ...counts });
   return counts;
 }
 
-/** Reads what an item is made of; does not reject. */
-async function hashed(entry: SourceEntry): Promise<Hashed | { place: string; reason: string }> {
-  if (!("item" in entry)) return entry;
-  const { item } = entry;
-  const hash = createHash("sha256");
-  try {
-    if (item.image !== undefined) hash.update(await readFile(item.image));
-  } catch (error) {
-    return { place: item.id, reason: messageOf(error) };
+async function* inParts<T>(values: AsyncIterable<T>, size: number, signal?: AbortSignal): AsyncGenerator<T[]> {
+  let part: T[] = [];
+  for await (const value of values) {
+    signal?.throwIfAborted();
+    part.push(value);
+    if (part.length < size) continue;
+    yield part;
+    part = [];
   }
-  // A picture is embedded without its caption; an item of text is its caption.
-  if (item.image === undefined) hash.update(`text ${item.caption}`);
-  return { item, contentHash: hash.digest("hex") };
+  if (part.length > 0) yield part;
 }
 
-function fieldsOf({ id, caption, image, metadata }: SourceItem, contentHash: string): ItemFields {
+/** Contents of items, a few files at a time; a file with the stamp that the collection knows is not read. */
+async function hashedAll(
+  items: readonly SourceItem[],
+  there: ReadonlyMap<string, StoredItem>,
+  fail: (place: string, reason: string) => void,
+  signal: AbortSignal | undefined,
+): Promise<Hashed[]> {
+  const hashed: Hashed[] = [];
+  for (let at = 0; at < items.length; at += READ_AT_A_TIME) {
+    signal?.throwIfAborted();
+    const some = items.slice(at, at + READ_AT_A_TIME);
+    const found = await Promise.all(some.map((item) => hashOf(item, there.get(item.id))));
+    found.forEach((it, i) => ("reason" in it ? fail(some[i]!.id, it.reason) : hashed.push(it)));
+  }
+  return hashed;
+}
+
+/** Reads what an item is made of; does not reject. */
+async function hashOf(item: SourceItem, known: StoredItem | undefined): Promise<Hashed | { reason: string }> {
+  const { image, caption } = item;
+  // A picture is embedded without its caption; an item of text is its caption.
+  if (image === undefined) return { item, contentHash: sha256(`text ${caption}`), stamp: "" };
+  try {
+    const stamp = await stampOf(image);
+    if (known?.stamp === stamp && known.path === image) return { item, contentHash: known.contentHash, stamp };
+    return { item, contentHash: sha256(await readFile(image)), stamp };
+  } catch (error) {
+    return { reason: messageOf(error) };
+  }
+}
+
+function sha256(content: string | Uint8Array): string {
+  return createHash("sha256").update(content).digest("hex");
+}
+
+async function stampOf(file: string): Promise<string> {
+  const { size, mtimeMs } = await stat(file);
+  return `${size} ${mtimeMs}`;
+}
+
+/** Why what was embedded may not be what was hashed. */
+async function changeOf({ item, stamp }: Hashed): Promise<string | undefined> {
+  if (item.image === undefined) return undefined;
+  const now = await stampOf(item.image).catch(() => undefined);
+  return now === stamp ? undefined : "changed while it was embedded; index again";
+}
+
+function fieldsOf({ item: { id, caption, image, metadata }, contentHash, stamp }: Hashed): ItemFields {
   const words = image === undefined ? caption : `${caption} ${basename(image).replaceAll(/[._-]+/g, " ")}`.trim();
-  return { id, text: words, path: image ?? "", contentHash, metadata };
+  return { id, text: words, path: image ?? "", contentHash, stamp, metadata };
 }
 
 function sameFields(a: ItemFields, b: ItemFields): boolean {
-  const key = ({ text, path, metadata }: ItemFields): string =>
-    JSON.stringify([text, path, Object.entries(metadata).sort()]);
+  const key = ({ text, path, stamp, metadata }: ItemFields): string =>
+    JSON.stringify([text, path, stamp, Object.entries(metadata).sort()]);
   return key(a) === key(b);
 }
 
-function embedItemOf({ image, caption }: SourceItem, origin: Collection["origin"]): EmbedItem {
-  const bounds = { minPixels: origin.minPixels ?? undefined, maxPixels: origin.maxPixels ?? undefined };
+function embedItemOf({ image, caption }: SourceItem, origin: VectorOrigin): EmbedItem {
   if (image === undefined) return { role: "target", text: `${caption}\n` };
+  const bounds = { minPixels: origin.minPixels ?? undefined, maxPixels: origin.maxPixels ?? undefined };
   return { role: "target", text: `<|image_1|>\n${origin.instruction}\n`, images: [image], ...bounds };
 }
 
 /** A source may name an id twice; the last counts. */
-function lastOfEachId(entries: readonly Hashed[]): Hashed[] {
-  return [...new Map(entries.map((entry) => [entry.item.id, entry])).values()];
+function lastOfEachId(items: readonly SourceItem[]): SourceItem[] {
+  return [...new Map(items.map((item) => [item.id, item])).values()];
 }
 
 /** Removes items whose picture is gone. */

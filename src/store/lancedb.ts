@@ -50,7 +50,7 @@ const ARROW: Readonly<Record<ColumnType, DataType>> = {
   boolean: new Bool(),
 };
 const SQL_TYPE: Readonly<Record<ColumnType, string>> = { string: "string", number: "double", boolean: "boolean" };
-const FIELDS = ["id", "text", "path", "content_hash", "metadata"];
+const FIELDS = ["id", "text", "path", "content_hash", "stamp", "metadata"];
 
 /** A row as the table holds it. */
 interface Row {
@@ -58,6 +58,7 @@ interface Row {
   readonly text: string;
   readonly path: string;
   readonly content_hash: string;
+  readonly stamp: string;
   readonly metadata: string;
 }
 
@@ -150,12 +151,13 @@ class LanceCollection implements Collection {
     await this.#write(async () => {
       await this.#addColumns(items);
       const keys = [...this.#types.keys()];
-      const rows = items.map(({ id, vector, text, path, contentHash, metadata }) => ({
+      const rows = items.map(({ id, vector, text, path, contentHash, stamp, metadata }) => ({
         vector,
         id,
         text,
         path,
         content_hash: contentHash,
+        stamp,
         metadata: JSON.stringify(metadata),
         ...Object.fromEntries(keys.map((key) => [columnOf(key), metadata[key] ?? null])),
       }));
@@ -324,8 +326,8 @@ function metadataTypes(fields: readonly Field[]): Map<string, ColumnType> {
   );
 }
 
-function fieldsOf({ id, text, path, content_hash, metadata }: Row): ItemFields {
-  return { id, text, path, contentHash: content_hash, metadata: JSON.parse(metadata) as Metadata };
+function fieldsOf({ id, text, path, content_hash, stamp, metadata }: Row): ItemFields {
+  return { id, text, path, contentHash: content_hash, stamp, metadata: JSON.parse(metadata) as Metadata };
 }
 
 function cosineOf(row: Row): number {

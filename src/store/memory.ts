@@ -148,8 +148,8 @@ class MemoryCollection implements Collection {
   }
 }
 
-function fieldsOf({ id, text, path, contentHash, metadata }: ItemFields): ItemFields {
-  return { id, text, path, contentHash, metadata };
+function fieldsOf({ id, text, path, contentHash, stamp, metadata }: ItemFields): ItemFields {
+  return { id, text, path, contentHash, stamp, metadata };
 }
 
 function dot(a: Float32Array, b: Float32Array): number {

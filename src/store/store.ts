@@ -29,6 +29,8 @@ export interface ItemFields {
   readonly path: string;
   /** Of what was embedded, so that it is not embedded again. */
   readonly contentHash: string;
+  /** Size and time of change of the picture's file when it was read, so that it is not read again; "" for none. */
+  readonly stamp: string;
   readonly metadata: Metadata;
 }
 

@@ -34,6 +34,7 @@ export function someItems(count: number, seed: number, prefix = "item"): StoredI
       text: words.join(" "),
       path: `pictures/${i}.png`,
       contentHash: `hash-${i}`,
+      stamp: `${i} 17`,
       metadata: {
         number: Math.floor(random() * 10),
         name: words[0]!,
