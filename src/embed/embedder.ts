@@ -20,6 +20,13 @@ const MAX_BATCH = 256;
 export interface CallOptions {
   /** Stops the items of this call; what they were doing ends at the next step. */
   readonly signal?: AbortSignal | undefined;
+  /** Told what an item's rationale says so far, each time a token is added to it. */
+  readonly onRationale?: ((index: number, text: string) => void) | undefined;
+}
+
+/** An item that the worker has. */
+interface Waiting extends PromiseWithResolvers<EmbedResult> {
+  readonly onRationale: ((text: string) => void) | undefined;
 }
 
 /**
@@ -32,7 +39,7 @@ export class Embedder implements AsyncDisposable {
   readonly #worker: Worker;
   readonly #batch: number;
   readonly #repetitionPenalty: number;
-  readonly #waiting = new Map<number, PromiseWithResolvers<EmbedResult>>();
+  readonly #waiting = new Map<number, Waiting>();
   #nextId = 0;
   #ended: Error | undefined;
   readonly #exited: Promise<void>;
@@ -92,9 +99,9 @@ export class Embedder implements AsyncDisposable {
    * Embeds items and returns their results in order.
    * @throws {InputError} for the first item that cannot be embedded; the others are stopped
    */
-  async embed(items: readonly EmbedItem[], { signal }: CallOptions = {}): Promise<EmbedResult[]> {
+  async embed(items: readonly EmbedItem[], options: CallOptions = {}): Promise<EmbedResult[]> {
     const results: EmbedResult[] = [];
-    for await (const outcome of this.stream(items, { signal })) {
+    for await (const outcome of this.stream(items, options)) {
       if ("error" in outcome) throw withPlace(outcome.error, items.length > 1 ? outcome.index : undefined);
       results.push(outcome.result);
     }
@@ -107,7 +114,7 @@ export class Embedder implements AsyncDisposable {
    */
   async *stream(
     items: Iterable<EmbedItem> | AsyncIterable<EmbedItem>,
-    { signal }: CallOptions = {},
+    { signal, onRationale }: CallOptions = {},
   ): AsyncGenerator<EmbedOutcome, void, void> {
     const open = new Set<number>();
     let index = 0;
@@ -116,7 +123,7 @@ export class Embedder implements AsyncDisposable {
       const id = this.#nextId++;
       open.add(id);
       try {
-        return { index: place, result: await this.#send(id, item) };
+        return { index: place, result: await this.#send(id, item, onRationale?.bind(undefined, place)) };
       } catch (error) {
         return { index: place, error: error instanceof Error ? error : new RuntimeError(String(error)) };
       } finally {
@@ -137,12 +144,12 @@ export class Embedder implements AsyncDisposable {
     await this.#exited;
   }
 
-  async #send(id: number, item: EmbedItem): Promise<EmbedResult> {
+  async #send(id: number, item: EmbedItem, onRationale?: (text: string) => void): Promise<EmbedResult> {
     const checked: CheckedItem = checkItem(item, this.#repetitionPenalty);
     if (this.#ended !== undefined) throw this.#ended;
-    const waiting = Promise.withResolvers<EmbedResult>();
+    const waiting = { ...Promise.withResolvers<EmbedResult>(), onRationale };
     this.#waiting.set(id, waiting);
-    this.#post({ type: "embed", id, item: checked });
+    this.#post({ type: "embed", id, item: checked, follow: onRationale !== undefined });
     return await waiting.promise;
   }
 
@@ -157,11 +164,12 @@ export class Embedder implements AsyncDisposable {
   }
 
   #receive(message: FromWorker): void {
+    if (message.type === "rationale") this.#waiting.get(message.id)?.onRationale?.(message.text);
     if (message.type === "result") this.#settle(message.id)?.resolve(message.result);
     if (message.type === "error") this.#settle(message.id)?.reject(unpackError(message.error));
   }
 
-  #settle(id: number): PromiseWithResolvers<EmbedResult> | undefined {
+  #settle(id: number): Waiting | undefined {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
     return waiting;

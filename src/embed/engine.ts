@@ -30,6 +30,7 @@ interface EngineOptions<Item extends EngineItem> {
 interface Job<Item extends EngineItem = EngineItem> {
   readonly item: Item;
   readonly signal: AbortSignal;
+  readonly onRationale: ((text: string) => void) | undefined;
   readonly resolve: (result: EmbedResult) => void;
   readonly reject: (error: unknown) => void;
   readonly spent: { prepareMs: number; visionMs: number; prefillMs: number; decodeMs: number };
@@ -76,12 +77,13 @@ export class Engine<Item extends EngineItem> {
 
   /**
    * Embeds one item together with whatever else is under way.
+   * @param onRationale told what is written so far, with each token
    * @throws {InputError} for an item that cannot be embedded; the reason of `signal` when it is aborted
    */
-  embed(item: Item, signal: AbortSignal): Promise<EmbedResult> {
+  embed(item: Item, signal: AbortSignal, onRationale?: (text: string) => void): Promise<EmbedResult> {
     const { promise, resolve, reject } = Promise.withResolvers<EmbedResult>();
     const spent = { prepareMs: 0, visionMs: 0, prefillMs: 0, decodeMs: 0 };
-    this.#queue.push({ item, signal, resolve, reject, spent });
+    this.#queue.push({ item, signal, onRationale, resolve, reject, spent });
     if (!this.#running) {
       this.#running = true;
       void this.#run();
@@ -243,6 +245,7 @@ export class Engine<Item extends EngineItem> {
       const forced = onBudget === "force-emb" || mode === "training-free" ? closingIds : [];
       writer.ending = { tokens: [id, ...forced], finish: "budget" };
     }
+    writer.onRationale?.(this.#textOf(writer.written));
   }
 
   /** Takes a writer out; the last one moves into its row. */
@@ -254,11 +257,16 @@ export class Engine<Item extends EngineItem> {
     return writer;
   }
 
-  #finish(job: ReadyJob, state: Float32Array, ids: readonly number[], finish: EmbedResult["finish"]): void {
+  /** What tokens say, without the one that ended them. */
+  #textOf(ids: readonly number[]): string {
     const ended = ids.length > 0 && this.#ending.stopIds.has(ids.at(-1)!);
+    return this.#model.tokenizer.decode(ended ? ids.slice(0, -1) : ids);
+  }
+
+  #finish(job: ReadyJob, state: Float32Array, ids: readonly number[], finish: EmbedResult["finish"]): void {
     job.resolve({
       embedding: unitLength(state),
-      rationale: this.#model.tokenizer.decode(ended ? ids.slice(0, -1) : ids),
+      rationale: this.#textOf(ids),
       rationaleIds: [...ids],
       rationaleTokens: ids.length,
       finish,

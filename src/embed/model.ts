@@ -33,6 +33,8 @@ export interface ModelRequest {
 
 /** An open model; disposing it frees its sessions and files. */
 export interface OpenModel extends AsyncDisposable {
+  /** The checkpoint's hash, adapter included. */
+  readonly hash: string;
   readonly config: ModelConfig;
   readonly generation: GenerationConfig;
   readonly tokenizer: Tokenizer;
@@ -71,6 +73,7 @@ export async function openModel(
   const head = await open(headGraph(checkpoint, config, formats.head));
   const owned = stack.move();
   return {
+    hash: checkpoint.hash,
     config,
     generation,
     tokenizer,

@@ -12,7 +12,7 @@ export interface WorkerRequest extends ModelRequest {
 
 /** To the worker. */
 export type ToWorker =
-  | { readonly type: "embed"; readonly id: number; readonly item: CheckedItem }
+  | { readonly type: "embed"; readonly id: number; readonly item: CheckedItem; readonly follow: boolean }
   | { readonly type: "abort"; readonly ids: readonly number[] }
   | { readonly type: "close" };
 
@@ -21,6 +21,7 @@ export type FromWorker =
   | { readonly type: "progress"; readonly progress: LoadProgress }
   | { readonly type: "ready"; readonly info: ModelInfo; readonly repetitionPenalty: number }
   | { readonly type: "failed"; readonly error: SentError }
+  | { readonly type: "rationale"; readonly id: number; readonly text: string }
   | { readonly type: "result"; readonly id: number; readonly result: EmbedResult }
   | { readonly type: "error"; readonly id: number; readonly error: SentError }
   | { readonly type: "closed" };

@@ -121,6 +121,8 @@ export interface ModelInfo {
   readonly modelType: string;
   /** Length of an embedding. */
   readonly hidden: number;
+  /** Identity of the checkpoint's files, adapter included: vectors of different hashes cannot be compared. */
+  readonly hash: string;
   /** How a rationale ends and what is pooled. */
   readonly mode: "emb" | "training-free";
 }

@@ -14,7 +14,8 @@ const aborts = new Map<number, AbortController>();
 async function start(request: WorkerRequest): Promise<{ model: OpenModel; engine: Engine<CheckedItem> }> {
   const model = await openModel(request, (progress) => post({ type: "progress", progress }));
   const ending = endingOf(model.tokenizer, model.generation, request.closingPrompt);
-  const info = { modelType: model.config.modelType, hidden: model.config.text.hidden, mode: ending.mode };
+  const { config, hash } = model;
+  const info = { modelType: config.modelType, hidden: config.text.hidden, hash, mode: ending.mode };
   post({ type: "ready", info, repetitionPenalty: model.generation.repetitionPenalty });
   return {
     model,
@@ -22,11 +23,15 @@ async function start(request: WorkerRequest): Promise<{ model: OpenModel; engine
   };
 }
 
-async function embed(engine: Engine<CheckedItem>, { id, item }: Extract<ToWorker, { type: "embed" }>): Promise<void> {
+async function embed(
+  engine: Engine<CheckedItem>,
+  { id, item, follow }: Extract<ToWorker, { type: "embed" }>,
+): Promise<void> {
   const abort = new AbortController();
   aborts.set(id, abort);
   try {
-    post({ type: "result", id, result: await engine.embed(item, abort.signal) });
+    const onRationale = follow ? (text: string): void => post({ type: "rationale", id, text }) : undefined;
+    post({ type: "result", id, result: await engine.embed(item, abort.signal, onRationale) });
   } catch (error) {
     post({ type: "error", id, error: packError(error) });
   } finally {

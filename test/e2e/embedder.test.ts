@@ -79,6 +79,25 @@ const BAD: readonly [EmbedItem, new (...args: never[]) => Error, RegExp][] = [
   ],
 ];
 
+test("a rationale can be followed as it is written, each item's apart", async () => {
+  await using embedder = await loadEmbedder(FOLDER, { batch: 3 });
+  const heard: string[][] = [[], [], []];
+  const items: EmbedItem[] = [endless(5), { text: "cat", role: "target" }, endless(9)];
+  const results = await embedder.embed(items, { onRationale: (index, text) => heard[index]!.push(text) });
+  assert.deepEqual(
+    heard.map(({ length }) => length),
+    [5, 0, 9],
+  );
+  for (const i of [0, 2]) {
+    assert.equal(heard[i]!.at(-1), results[i]!.rationale);
+    const ids = results[i]!.rationaleIds;
+    assert.deepEqual(
+      heard[i],
+      ids.map((_, at) => tokenizer.decode(ids.slice(0, at + 1))),
+    );
+  }
+});
+
 test("an item that fails does not stop the others, and its outcome says why", async () => {
   await using embedder = await loadEmbedder(FOLDER);
   const good: EmbedItem = { text: "cat", role: "target" };
