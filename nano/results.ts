@@ -7,6 +7,8 @@ import { execFileSync } from "node:child_process";
 import { copyFileSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import type { BudgetFigures } from "../src/eval/scenes.ts";
+import type { Means } from "../src/eval/means.ts";
 import { readLog } from "../src/train/index.ts";
 import { lineChart, type Line } from "./line-chart.ts";
 
@@ -15,37 +17,11 @@ const GALLERY = "gallery";
 /** Queries of the gallery: of these datasets the first that hits and the first that fails. */
 const SHOWN = ["TwoHop", "ThreeHop", "Change", "Reached", "Count", "CaptionToImage", "TwoHopCrop", "SymbolNovel"];
 
-interface Means {
-  readonly overall: number;
-  readonly ind: number;
-  readonly ood: number;
-  readonly metaTasks: Readonly<Record<string, number>>;
-}
-
-interface Figures {
-  readonly name: string;
-  readonly metaTask: string;
-  readonly ood: boolean;
-  readonly hops: number;
-  readonly p1: number;
-  readonly contentShare: number;
-  readonly p1WhereSame: number | null;
-  readonly p1WhereOther: number | null;
-  readonly rationaleTokens: number;
-  readonly cutShare: number;
-}
-
-interface BudgetReport {
-  readonly budget: number | "oracle";
-  readonly datasets: readonly Figures[];
-  readonly means: Means;
-}
-
 interface Report {
   readonly machine: string;
   readonly time: string;
   readonly modelHash: string;
-  readonly budgets: readonly BudgetReport[];
+  readonly budgets: readonly BudgetFigures[];
 }
 
 interface Query {
@@ -93,8 +69,8 @@ function meanCells({ metaTasks, ind, ood, overall }: Means): number[] {
     metaTasks["vqa"]!,
     metaTasks["retrieval"]!,
     metaTasks["grounding"]!,
-    ind,
-    ood,
+    ind!,
+    ood!,
     overall,
   ];
 }
@@ -143,7 +119,7 @@ ${table(["dataset", "", "steps", "without", "reasoned", "same", "P@1 where same"
 }
 
 function budgetSection(): string {
-  const budgets = nano.budgets.filter((it): it is BudgetReport & { budget: number } => it.budget !== "oracle");
+  const budgets = nano.budgets.filter((it): it is BudgetFigures & { budget: number } => it.budget !== "oracle");
   const names = ["classification", "vqa", "retrieval", "grounding", "IND", "OOD", "overall"];
   const lines = names.map((name, i): Line => ({
     name,

@@ -75,6 +75,17 @@ export class Arguments {
     return this.texts(name)[0];
   }
 
+  /**
+   * The value of an option that must be given.
+   * @param what how the error says what belongs here
+   * @throws {UsageError} absent or empty
+   */
+  required(name: string, what: string): string {
+    const text = this.text(name);
+    if (text === undefined || text === "") throw new UsageError(`--${name} is missing: ${what}`);
+    return text;
+  }
+
   /** The values of an option that may be given several times, in order. */
   texts(name: string): readonly string[] {
     this.#expect(name);

@@ -37,15 +37,15 @@ const MAX_CONCURRENCY = 1024;
 export function rationalesPlan(args: Arguments): RationalesPlan {
   if (args.positionals.length > 0)
     throw new UsageError(`rationales takes no words beside its options, got "${args.positionals[0]}"`);
-  const output = required(args, "output", "the JSONL file that is written");
-  const input = required(args, "input", "a JSONL or parquet file of training rows");
+  const output = args.required("output", "the JSONL file that is written");
+  const input = args.required("input", "a JSONL or parquet file of training rows");
   const [resume, force] = [args.has("resume"), args.has("force")];
   if (resume && force) throw new UsageError("--resume and --force contradict each other");
   const temperature = args.number("temperature") ?? 0;
   if (temperature < 0) throw new UsageError(`--temperature is a number from 0, got ${temperature}`);
   return {
-    engine: required(args, "engine", "the address of a chat endpoint, such as http://localhost:8000/v1"),
-    model: required(args, "model", "the name that the engine knows its model by"),
+    engine: args.required("engine", "the address of a chat endpoint, such as http://localhost:8000/v1"),
+    model: args.required("model", "the name that the engine knows its model by"),
     input,
     output,
     rejects: args.text("rejects") ?? rejectsOf(output),
@@ -60,12 +60,6 @@ export function rationalesPlan(args: Arguments): RationalesPlan {
     limit: args.whole("limit", 1),
     existing: resume ? "resume" : force ? "replace" : "refuse",
   };
-}
-
-function required(args: Arguments, name: string, what: string): string {
-  const text = args.text(name);
-  if (text === undefined || text === "") throw new UsageError(`--${name} is missing: ${what}`);
-  return text;
 }
 
 function atMost(name: string, value: number, most: number): number {

@@ -41,13 +41,14 @@ export async function runEval(args: Arguments, context: CommandContext): Promise
   const { messages, interrupt } = context;
   if (args.positionals.length > 0)
     throw new UsageError(`eval takes no words beside its options, got "${args.positionals[0]}"`);
-  const data = required(args, "data", "a folder that `rge scenes` wrote");
-  const model = required(args, "model", "a folder, or a name on the hub");
+  const data = args.required("data", "a folder that `rge scenes` wrote");
+  const model = args.required("model", "a folder, or a name on the hub");
   const budgets = budgetsOf(args.text("budgets") ?? "64");
   const weights = args.choice("weights", WEIGHT_FORMATS) ?? "fp32";
   const [limit, output, queryFile] = [args.whole("limit", 1), args.text("output"), args.text("queries")];
   const { seed } = readScenes(data);
   const folder = await localFolder(model, context);
+  const modelHash = hashOf(folder);
   const load = {
     weights,
     batch: args.whole("batch", 1) ?? BATCH,
@@ -75,7 +76,7 @@ export async function runEval(args: Arguments, context: CommandContext): Promise
       time: new Date().toISOString(),
       seconds: Math.round((performance.now() - startedMs) / 100) / 10,
       model,
-      modelHash: Checkpoint.open(folder).hash,
+      modelHash,
       weights,
       data,
       dataSeed: seed,
@@ -83,19 +84,19 @@ export async function runEval(args: Arguments, context: CommandContext): Promise
       budgets: figures,
     };
     const json = JSON.stringify(report, null, 2);
+    // Told before anything is written: a file that cannot be must not take the figures with it.
+    await writeText(process.stdout, args.has("json") ? `${json}\n` : figures.map(tableOf).join("\n"));
     if (output !== undefined) await write(output, `${json}\n`, "--output");
     if (queryFile !== undefined) await write(queryFile, queryLines.join(""), "--queries");
-    await writeText(process.stdout, args.has("json") ? `${json}\n` : figures.map(tableOf).join("\n"));
     return EXIT.done;
   } finally {
     messages.progress.clear();
   }
 }
 
-function required(args: Arguments, name: string, what: string): string {
-  const text = args.text(name);
-  if (text === undefined || text === "") throw new UsageError(`--${name} is missing: ${what}`);
-  return text;
+function hashOf(folder: string): string {
+  using checkpoint = Checkpoint.open(folder);
+  return checkpoint.hash;
 }
 
 function budgetsOf(text: string): Budget[] {

@@ -20,8 +20,7 @@ const MAX_SEED = 0xffff_ffff;
 export async function runScenes(args: Arguments, { messages, interrupt }: CommandContext): Promise<number> {
   if (args.positionals.length > 0)
     throw new UsageError(`scenes takes no words beside its options, got "${args.positionals[0]}"`);
-  const out = args.text("out");
-  if (out === undefined || out === "") throw new UsageError("--out is missing: the folder that is made");
+  const out = args.required("out", "the folder that is made");
   const counts = { train: args.whole("train", 0) ?? 2000, eval: args.whole("eval", 0) ?? 500 };
   for (const [name, count] of Object.entries(counts))
     if (count > MAX_ROWS) throw new UsageError(`--${name} is at most ${MAX_ROWS}, got ${count}`);

@@ -3,7 +3,7 @@ import { seededRandom, type Random } from "../random.ts";
 import { sampleScene, type SceneKind } from "./sample.ts";
 import type { Example, ExampleSide, SceneDataset } from "./task.ts";
 import { fullName } from "./wording.ts";
-import { contentOf, type Scene, type Split } from "./world.ts";
+import { contentOf, fnv1a, type Scene, type Split } from "./world.ts";
 
 /** Candidates of a query where labels are not few. */
 const CANDIDATES = 20;
@@ -92,7 +92,5 @@ function meaningOf({ text, picture }: ExampleSide): string {
 }
 
 function seedFrom(seed: number, ...parts: readonly string[]): number {
-  let hash = seed ^ 0x811c9dc5;
-  for (const character of parts.join("/")) hash = Math.imul(hash ^ character.charCodeAt(0), 0x01000193);
-  return hash >>> 0;
+  return fnv1a(parts.join("/"), seed ^ 0x811c9dc5) >>> 0;
 }

@@ -107,11 +107,17 @@ export function contentOf({ background, objects }: Content): string {
   return [background, ...parts.sort()].join("|");
 }
 
+/** FNV-1a over UTF-16 units, from another basis than its own where one is given. */
+export function fnv1a(text: string, basis = 0x811c9dc5): number {
+  let hash = basis;
+  for (const character of text) hash = Math.imul(hash ^ character.charCodeAt(0), 0x01000193);
+  return hash;
+}
+
 /** The split that a content belongs to, by its hash: one in eight is for evaluation, whatever the seeds and counts. */
 export function splitOf(content: Content): Split {
-  let hash = 0x811c9dc5;
-  // FNV-1a, and a last mix: its low bits are weak.
-  for (const character of contentOf(content)) hash = Math.imul(hash ^ character.charCodeAt(0), 0x01000193);
+  // A last mix: the low bits of FNV-1a are weak.
+  let hash = fnv1a(contentOf(content));
   hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
   return ((hash ^ (hash >>> 13)) & 7) === 0 ? "eval" : "train";
 }

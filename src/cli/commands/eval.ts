@@ -12,14 +12,14 @@ with its rationale and scores, one JSON object per line.
 
 Examples:
   $ rge scenes --out scenes --train 0
-  $ rge eval --data scenes
-  $ rge eval --data scenes --model runs/nano/model --budgets 0,8,16,32,64 --output curve.json
-  $ rge eval --data scenes --budgets oracle --datasets TwoHop,ThreeHop
+  $ rge eval --data scenes --model runs/first/model
+  $ rge eval --data scenes --model runs/first/model --budgets 0,8,16,32,64 --output curve.json
+  $ rge eval --data scenes --model runs/first/model --budgets oracle --datasets TwoHop,ThreeHop
 `;
 
 /** Evaluates a model. */
 export const command: Command = {
-  usage: ["eval --data DIR [--model M] [--budgets 64]"],
+  usage: ["eval --data DIR --model M [--budgets 64]"],
   about:
     "Measures a model on Scenes (a folder that `rge scenes` wrote): precision@1 of each dataset and its means by meta-task, in and out of distribution, with queries embedded after rationales of at most so many tokens.",
   groups: [
