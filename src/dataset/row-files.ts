@@ -146,7 +146,9 @@ async function* readParquet(path: string, columns: readonly string[] | undefined
   const present = parquetSchema(metadata).children.map(({ element }) => element.name);
   const wanted = columns?.filter((name) => present.includes(name)) ?? present;
   if (wanted.length === 0)
-    throw new DatasetError(`${path}: none of the columns ${columns?.join(", ")} is in it; it has ${present.join(", ")}`);
+    throw new DatasetError(
+      `${path}: none of the columns ${columns?.join(", ")} is in it; it has ${present.join(", ")}`,
+    );
   let row = 0;
   // A group at a time: hyparquet decodes the whole group for any of its rows.
   for (const group of metadata.row_groups) {

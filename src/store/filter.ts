@@ -24,7 +24,8 @@ interface Test {
 function testsOf(filter: Filter): Test[] {
   return Object.entries(filter).flatMap(([key, wanted]) => {
     const condition: Condition = typeof wanted === "object" ? wanted : { eq: wanted };
-    return Object.entries(condition).map(([name, value]): Test => {
+    return Object.entries(condition).flatMap(([name, value]): Test[] => {
+      if (value === undefined) return [];
       const operator = OPERATORS.find((it) => it === name);
       if (operator === undefined) throw new StoreError(`filter ${key}: ${name} is none of ${OPERATORS.join(", ")}`);
       const values: unknown[] = operator === "in" && Array.isArray(value) ? value : [value];
@@ -36,7 +37,7 @@ function testsOf(filter: Filter): Test[] {
         throw new StoreError(
           `filter ${key}: ${operator} wants ${operator === "in" ? "a list of values" : isOrder ? "a number" : "a string, number or boolean"}`,
         );
-      return { key, operator, value: value as Test["value"] };
+      return [{ key, operator, value: value as Test["value"] }];
     });
   });
 }

@@ -41,13 +41,13 @@ export interface StoredItem extends ItemFields {
 
 /** A condition on one key; several of one object hold together. */
 export interface Condition {
-  readonly eq?: MetadataValue;
-  readonly ne?: MetadataValue;
-  readonly in?: readonly MetadataValue[];
-  readonly lt?: number;
-  readonly lte?: number;
-  readonly gt?: number;
-  readonly gte?: number;
+  readonly eq?: MetadataValue | undefined;
+  readonly ne?: MetadataValue | undefined;
+  readonly in?: readonly MetadataValue[] | undefined;
+  readonly lt?: number | undefined;
+  readonly lte?: number | undefined;
+  readonly gt?: number | undefined;
+  readonly gte?: number | undefined;
 }
 
 /** Conditions by key, all of which hold; a value alone means `eq`. An item without the key fulfils none but `ne`. */
