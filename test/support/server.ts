@@ -33,7 +33,10 @@ export async function startServer(
 export async function ask(
   url: string,
   body?: unknown,
-  { method = body === undefined ? "GET" : "POST", headers = {} }: { method?: string; headers?: Record<string, string> } = {},
+  {
+    method = body === undefined ? "GET" : "POST",
+    headers = {},
+  }: { method?: string; headers?: Record<string, string> } = {},
 ): Promise<{ status: number; headers: Headers; body: any }> {
   const response = await fetch(url, {
     method,
