@@ -39,6 +39,10 @@ export async function prepareItem(model: PromptModel, ending: Ending, item: Chec
   const writes = isWriting(item);
   const following = (writes ? item.reason!.maxNewTokens : given.length) + ending.closingIds.length;
   const most = config.text.maxPositions - following;
+  if (most < 1)
+    throw new InputError(
+      `a rationale of ${following} tokens leaves no room for a prompt: the model takes ${config.text.maxPositions} in all. Lower maxNewTokens.`,
+    );
   if (promptIds.length > most)
     throw new InputError(
       `the prompt has ${promptIds.length} tokens, ${promptIds.length - item.text.length > most ? "most of them of images, " : ""}and the model takes ${most} beside the ${following} that follow. Lower maxPixels or shorten the text.`,

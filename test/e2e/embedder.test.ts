@@ -71,6 +71,11 @@ const BAD: readonly [EmbedItem, new (...args: never[]) => Error, RegExp][] = [
   [{ images: [new TextEncoder().encode("no picture")] }, ImageError, /image 1 of the item/],
   [{ text: "<|image_1|><|image_2|>", images: [fixture("images", "grey.png")] }, InputError, /found 2 image slots/],
   [{ text: "" }, InputError, /the item is empty/],
+  [
+    { text: "a", reason: { maxNewTokens: 5000 } },
+    InputError,
+    /a rationale of 5001 tokens leaves no room .* takes 4096 in all/,
+  ],
   [{ text: "a ".repeat(5000) }, InputError, /the prompt has \d+ tokens, and the model takes 3967/],
   [
     { images: [fixture("images", "grey.png")], minPixels: 100, maxPixels: 50 },
