@@ -25,6 +25,23 @@ const VERBS: readonly Verb[] = [
     load: () => import("./commands/embed.ts"),
   },
   {
+    name: "index",
+    summary: "Make a collection of a folder of pictures or a file of rows.",
+    load: () => import("./commands/index.ts"),
+  },
+  { name: "search", summary: "Ask a collection.", load: () => import("./commands/search.ts") },
+  {
+    name: "serve",
+    summary: "Serve embeddings and search, with a page.",
+    load: () => import("./commands/serve.ts"),
+  },
+  {
+    name: "collections",
+    summary: "List, optimize, calibrate, restore or remove collections.",
+    load: () => import("./commands/collections.ts"),
+  },
+  { name: "keys", summary: "Make a key for the server.", load: () => import("./commands/keys.ts") },
+  {
     name: "train",
     summary: "Train a model, or a LoRA adapter, from a file of settings.",
     load: () => import("./commands/train.ts"),

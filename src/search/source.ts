@@ -45,6 +45,23 @@ export async function* readSource(path: string, signal?: AbortSignal): AsyncGene
   else throw new DatasetError(`${path}: expected a folder of pictures, or a file that ends in ${ROWS.join(", ")}`);
 }
 
+/** How many entries a source has, where counting is cheap: files of a folder; `undefined` for rows. */
+export async function countSource(path: string, signal?: AbortSignal): Promise<number | undefined> {
+  const root = resolve(path);
+  const stats = await stat(root).catch(() => undefined);
+  if (stats === undefined || !stats.isDirectory()) return undefined;
+  let count = 0;
+  const folders = [root];
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop())
+    for await (const entry of await opendir(folder)) {
+      signal?.throwIfAborted();
+      if (entry.name.startsWith(".")) continue;
+      if (entry.isDirectory()) folders.push(join(folder, entry.name));
+      else if (entry.isFile() && PICTURES.has(extname(entry.name).toLowerCase())) count++;
+    }
+  return count;
+}
+
 /** Pictures in the order of their names, folders after the files beside them. */
 async function* readFolder(
   root: string,

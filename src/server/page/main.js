@@ -95,10 +95,17 @@ function showProgress(indexing) {
   byId("progress").hidden = indexing === undefined || (indexing.state === "done" && indexing.problems.length === 0);
   if (indexing === undefined) return;
   const { state, counts, seconds, problems, error, total } = indexing;
-  const parts = [`${counts.seen.toLocaleString()}${total === undefined ? "" : ` of ${total.toLocaleString()}`} looked at`];
+  const parts = [
+    `${counts.seen.toLocaleString()}${total === undefined ? "" : ` of ${total.toLocaleString()}`} looked at`,
+  ];
   for (const key of ["embedded", "unchanged", "moved", "removed", "failed"])
     if (counts[key] > 0) parts.push(`${counts[key].toLocaleString()} ${key}`);
-  const said = { running: "Indexing", done: "Indexed", failed: `Indexing failed: ${error}`, stopped: "Indexing stopped" };
+  const said = {
+    running: "Indexing",
+    done: "Indexed",
+    failed: `Indexing failed: ${error}`,
+    stopped: "Indexing stopped",
+  };
   byId("progress-text").textContent = `${said[state]}: ${parts.join(", ")}; ${Math.round(seconds)} s`;
   const bar = byId("progress-bar");
   bar.hidden = state !== "running";

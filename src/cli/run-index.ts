@@ -1,0 +1,167 @@
+/** `rge index`: options, progress, watching. */
+import { existsSync, statSync, watch } from "node:fs";
+import { resolve } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { WEIGHT_FORMATS } from "../embed/formats.ts";
+import type { Embedder } from "../embed/embedder.ts";
+import { messageOf, UsageError } from "../errors.ts";
+import { countSource, readSource } from "../search/source.ts";
+import { indexSource, type IndexCounts } from "../search/indexer.ts";
+import { checkOrigin } from "../store/check.ts";
+import type { Collection, Store, VectorOrigin } from "../store/store.ts";
+import type { Arguments } from "./arguments.ts";
+import type { CommandContext } from "./command.ts";
+import { EXIT } from "./exit-status.ts";
+import { loadModel } from "./load-model.ts";
+import { dropCollection, openStore, storeFolder } from "./open-store.ts";
+import { writeText } from "./output.ts";
+import { formatCount, formatDuration } from "./units.ts";
+
+const DEFAULT_INSTRUCTION = "Represent the given image.";
+/** Changes that come within this time are one. */
+const SETTLE_MS = 500;
+
+/** What a run came to. */
+interface Outcome {
+  readonly counts: IndexCounts;
+  readonly seconds: number;
+}
+
+/**
+ * Indexes as the command line says.
+ * @returns the exit status
+ * @throws {UsageError} options that cannot be carried out
+ */
+export async function runIndex(args: Arguments, context: CommandContext): Promise<number> {
+  const [source, ...others] = args.positionals;
+  if (source === undefined) throw new UsageError("index wants a source: a folder, or a .jsonl, .csv or .parquet file");
+  if (others.length > 0) throw new UsageError(`index takes one source, got also "${others[0]}"`);
+  const name = args.required("collection", "the collection that the source becomes");
+  const folder = storeFolder(args.text("store"));
+  await using store = await openStore(folder);
+  const isThere = (await store.list()).includes(name);
+  const known = isThere ? (await store.open(name)).origin : undefined;
+  const model = args.text("model") ?? known?.model;
+  if (model === undefined) throw new UsageError("--model is missing: a folder, or a name on the hub");
+  await using embedder = await loadModel(
+    {
+      model,
+      adapter: args.text("adapter"),
+      load: {
+        weights: args.choice("weights", WEIGHT_FORMATS),
+        batch: args.whole("batch", 1),
+        threads: args.whole("threads", 1),
+        closingPrompt: undefined,
+        cacheDir: undefined,
+      },
+    },
+    context,
+  );
+  const origin = originOf(args, model, embedder, args.has("rebuild") ? undefined : known);
+  const collection = await collectionFor(store, folder, name, origin, args.has("rebuild"));
+  let outcome = await once(args, collection, embedder, source, context);
+  if (args.has("watch"))
+    for await (const _ of changesOf(source, context.interrupt.signal))
+      outcome = await once(args, collection, embedder, source, context);
+  return outcome.counts.failed > 0 ? EXIT.itemsFailed : EXIT.done;
+}
+
+/** What the collection's vectors are to be: as it is, but for what the command line says. */
+function originOf(args: Arguments, model: string, embedder: Embedder, known: VectorOrigin | undefined): VectorOrigin {
+  const { hash, hidden } = embedder.info;
+  return {
+    // A folder is found again from wherever the next command is run.
+    model: existsSync(model) ? resolve(model) : model,
+    modelHash: hash,
+    instruction: args.text("instruction") ?? known?.instruction ?? DEFAULT_INSTRUCTION,
+    minPixels: args.whole("min-pixels", 1) ?? known?.minPixels ?? null,
+    maxPixels: args.whole("max-pixels", 1) ?? known?.maxPixels ?? null,
+    dimension: hidden,
+  };
+}
+
+async function collectionFor(
+  store: Store,
+  folder: string,
+  name: string,
+  origin: VectorOrigin,
+  rebuild: boolean,
+): Promise<Collection> {
+  const isThere = (await store.list()).includes(name);
+  if (isThere && rebuild) await dropCollection(store, folder, name);
+  if (!isThere || rebuild) return await store.create(name, origin);
+  const collection = await store.open(name);
+  checkOrigin(name, collection.origin, origin);
+  return collection;
+}
+
+async function once(
+  args: Arguments,
+  collection: Collection,
+  embedder: Embedder,
+  source: string,
+  { messages, interrupt }: CommandContext,
+): Promise<Outcome> {
+  const { signal } = interrupt;
+  const startedMs = performance.now();
+  const total = await countSource(source, signal);
+  try {
+    const counts = await indexSource(collection, embedder, readSource(source, signal), {
+      signal,
+      removeGone: !args.has("keep-gone"),
+      onProgress: ({ seen, embedded, unchanged, moved, failed }) => {
+        const done = embedded + unchanged + moved + failed;
+        const note = `${formatCount(embedded)} embedded${failed > 0 ? `, ${formatCount(failed)} failed` : ""}`;
+        messages.progress.update({ what: "indexing", done: Math.min(done, total ?? seen), total, unit: "items", note });
+      },
+      onProblem: (place, reason) => messages.notice(`${place}: ${reason}`),
+    });
+    await collection.optimize();
+    const seconds = (performance.now() - startedMs) / 1000;
+    messages.progress.clear();
+    const count = await collection.count();
+    if (args.has("json"))
+      await writeText(
+        process.stdout,
+        `${JSON.stringify({ collection: collection.name, count, ...counts, seconds })}\n`,
+      );
+    else
+      messages.notice(
+        `${collection.name}: ${sentenceOf(counts)}; ${formatCount(count)} items (${formatDuration(1000 * seconds)})`,
+      );
+    return { counts, seconds };
+  } finally {
+    messages.progress.clear();
+  }
+}
+
+function sentenceOf(counts: IndexCounts): string {
+  const parts = (["embedded", "unchanged", "moved", "removed", "failed"] as const)
+    .filter((key) => counts[key] > 0)
+    .map((key) => `${formatCount(counts[key])} ${key}`);
+  return parts.length === 0 ? "nothing to do" : parts.join(", ");
+}
+
+/** Yields once for each stretch of changes under a folder, or of a file. */
+async function* changesOf(source: string, signal: AbortSignal): AsyncGenerator<void, void, void> {
+  const path = resolve(source);
+  let changed = Promise.withResolvers<void>();
+  const isFolder = statSync(path).isDirectory();
+  const watcher = watch(path, { recursive: isFolder, signal }, () => changed.resolve());
+  // The watcher ends with an error when it is aborted.
+  watcher.on("error", (error) => (signal.aborted ? changed.resolve() : changed.reject(error)));
+  signal.addEventListener("abort", () => changed.resolve(), { once: true });
+  try {
+    for (;;) {
+      await changed.promise.catch((error: unknown) => {
+        throw new UsageError(`${source} cannot be watched: ${messageOf(error)}`, { cause: error });
+      });
+      await wait(SETTLE_MS);
+      if (signal.aborted) return;
+      changed = Promise.withResolvers();
+      yield;
+    }
+  } finally {
+    watcher.close();
+  }
+}
