@@ -106,7 +106,8 @@ export async function createServer(options: ServerOptions): Promise<RgeServer> {
       throw new HttpError(401, "invalid_api_key", "a key is needed: Authorization: Bearer KEY", {
         headers: { "www-authenticate": "Bearer" },
       });
-    request.log = request.log.child({ key: name });
+    // Both, as the line that ends a request is the reply's.
+    request.log = reply.log = request.log.child({ key: name });
   });
   app.addHook("onResponse", async (request, reply) => {
     const route = request.routeOptions.url ?? "none";

@@ -59,7 +59,7 @@ function showCollection() {
     return;
   }
   const { count, model, searchable, indexing, examples = [] } = collection;
-  byId("about").textContent = `${count.toLocaleString()} items, embedded by ${model}`;
+  byId("about").textContent = `${count.toLocaleString()} items, embedded by ${model.split("/").at(-1)}`;
   if (!searchable) say(`This collection was embedded by another model than this server's. Index it anew.`, true);
   else if (count === 0 && indexing === undefined) say("This collection is empty.");
   showProgress(indexing);
