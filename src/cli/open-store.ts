@@ -27,10 +27,7 @@ export function storeFolder(given: string | undefined): string {
  * @throws {StoreError} a folder that cannot be opened, or packages that are not installed
  */
 export async function openStore(folder: string): Promise<Store> {
-  let lance: typeof import("../store/lancedb.ts");
-  try {
-    lance = await import("../store/lancedb.ts");
-  } catch (error) {
+  const lance = await import("../store/lancedb.ts").catch((error: unknown) => {
     // They are optional: embedding alone needs no store of 200 MB.
     if ((error as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND")
       throw new StoreError(
@@ -38,7 +35,7 @@ export async function openStore(folder: string): Promise<Store> {
         { cause: error },
       );
     throw error;
-  }
+  });
   return await lance.LanceStore.open(folder);
 }
 

@@ -166,7 +166,6 @@ async function learn({ args, context, store, folder, name }: Work): Promise<Said
     await writeCalibration(folder, name, calibration);
     const points = tradeOffs(known);
     const chosen = cheapestKeeping(points, share);
-    const percent = (part: number): string => `${(100 * part).toFixed(1)}%`;
     return {
       text: [
         `${formatCount(known.length)} queries: right at once ${percent(points[0]!.accuracy)} without reasoning, ${percent(points.at(-1)!.accuracy)} with`,
@@ -177,4 +176,8 @@ async function learn({ args, context, store, folder, name }: Work): Promise<Said
   } finally {
     messages.progress.clear();
   }
+}
+
+function percent(part: number): string {
+  return `${(100 * part).toFixed(1)}%`;
 }

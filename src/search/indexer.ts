@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { basename } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import type { Embedder } from "../embed/embedder.ts";
 import type { EmbedItem } from "../embed/types.ts";
 import { messageOf } from "../errors.ts";
@@ -183,9 +184,7 @@ function fieldsOf({ item: { id, caption, image, metadata }, contentHash, stamp }
 }
 
 function sameFields(a: ItemFields, b: ItemFields): boolean {
-  const key = ({ text, path, stamp, metadata }: ItemFields): string =>
-    JSON.stringify([text, path, stamp, Object.entries(metadata).sort()]);
-  return key(a) === key(b);
+  return a.text === b.text && a.path === b.path && a.stamp === b.stamp && isDeepStrictEqual(a.metadata, b.metadata);
 }
 
 function embedItemOf({ image, caption }: SourceItem, origin: VectorOrigin): EmbedItem {

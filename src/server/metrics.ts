@@ -32,13 +32,11 @@ export class Metrics {
       help: "Tokens of rationales written.",
       registers,
     });
-    new Gauge({
+    const underWay: Gauge = new Gauge({
       name: "rge_items_under_way",
       help: "Items waiting or being embedded.",
       registers,
-      collect() {
-        this.set(queue.items);
-      },
+      collect: () => underWay.set(queue.items),
     });
   }
 

@@ -50,23 +50,19 @@ export function matcherOf(filter: Filter | undefined): (metadata: Metadata) => b
 
 function holds({ operator, value }: Test, actual: MetadataValue | undefined): boolean {
   if (actual === undefined) return operator === "ne";
-  switch (operator) {
-    case "eq":
-      return actual === value;
-    case "ne":
-      return actual !== value;
-    case "in":
-      return (value as readonly MetadataValue[]).includes(actual);
-    case "lt":
-      return typeof actual === "number" && actual < (value as number);
-    case "lte":
-      return typeof actual === "number" && actual <= (value as number);
-    case "gt":
-      return typeof actual === "number" && actual > (value as number);
-    case "gte":
-      return typeof actual === "number" && actual >= (value as number);
-  }
+  if (operator === "eq") return actual === value;
+  if (operator === "ne") return actual !== value;
+  if (operator === "in") return (value as readonly MetadataValue[]).includes(actual);
+  if (typeof actual !== "number") return false;
+  return COMPARISONS[operator](actual, value as number);
 }
+
+const COMPARISONS = {
+  lt: (actual: number, value: number): boolean => actual < value,
+  lte: (actual: number, value: number): boolean => actual <= value,
+  gt: (actual: number, value: number): boolean => actual > value,
+  gte: (actual: number, value: number): boolean => actual >= value,
+};
 
 /** The type of a metadata column. */
 export type ColumnType = "string" | "number" | "boolean";

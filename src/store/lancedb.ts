@@ -204,15 +204,15 @@ class LanceCollection implements Collection {
         })
         .sort(byScore);
     const near = vector && ranking(await this.#nearest(vector, depth, filter, exact), cosineOf);
-    const told = words === undefined ? undefined : ranking(await this.#told(words, depth, filter), bm25Of);
-    const ranked = near && told ? fused(near, told) : (near ?? told ?? []);
+    const worded = words === undefined ? undefined : ranking(await this.#told(words, depth, filter), bm25Of);
+    const ranked = near && worded ? fused(near, worded) : (near ?? worded ?? []);
     const cosines = new Map(near?.map(({ id, score }) => [id, score]));
     return ranked.slice(0, limit).map(({ id, score }) => ({ item: items.get(id)!, score, cosine: cosines.get(id) }));
   }
 
   async versions(): Promise<Version[]> {
-    const versions = await told(this.name, () => this.#table.listVersions());
-    return versions.map(({ version, timestamp }) => ({ version, time: timestamp }));
+    const listed = await told(this.name, () => this.#table.listVersions());
+    return listed.map(({ version, timestamp }) => ({ version, time: timestamp }));
   }
 
   async restore(version: number): Promise<void> {

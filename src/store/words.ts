@@ -5,7 +5,7 @@ import { byScore, type Ranked } from "./rank.ts";
 const [K1, B] = [1.2, 0.75];
 
 /** Words in lower case without accents; anything that is no letter or digit parts them. */
-export function wordsOf(text: string): string[] {
+function wordsOf(text: string): string[] {
   const plain = text.normalize("NFKD").replaceAll(/\p{M}/gu, "").toLowerCase();
   return plain.match(/[\p{L}\p{N}]+/gu) ?? [];
 }

@@ -29,6 +29,10 @@ export async function startServer(
   return { ...server, url, embedder };
 }
 
+/** A reply as JSON, in which tests look for what they expect. */
+// oxlint-disable-next-line typescript/no-explicit-any -- a property that is not there fails the test that looks for it
+export type Reply = any;
+
 /** Sends JSON, and reads JSON. */
 export async function ask(
   url: string,
@@ -37,7 +41,7 @@ export async function ask(
     method = body === undefined ? "GET" : "POST",
     headers = {},
   }: { method?: string; headers?: Record<string, string> } = {},
-): Promise<{ status: number; headers: Headers; body: any }> {
+): Promise<{ status: number; headers: Headers; body: Reply }> {
   const response = await fetch(url, {
     method,
     headers: { ...(body !== undefined && { "content-type": "application/json" }), ...headers },

@@ -95,7 +95,6 @@ export function storeCases(name: string, open: () => Promise<Store>): void {
       assert.equal(contents.get("hash-55")!.contentHash, "hash-55");
       const scanned = await all(ours.scan());
       const expected = await all(right.scan());
-      const byId = (a: { id: string }, b: { id: string }): number => (a.id < b.id ? -1 : 1);
       assert.deepEqual(scanned.sort(byId), expected.sort(byId));
     });
 
@@ -207,4 +206,8 @@ export function storeCases(name: string, open: () => Promise<Store>): void {
       assert.deepEqual(await (await store.open("b")).search({ words: "red", limit: 3 }), []);
     });
   });
+}
+
+function byId(a: { id: string }, b: { id: string }): number {
+  return a.id < b.id ? -1 : 1;
 }

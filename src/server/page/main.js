@@ -41,6 +41,11 @@ function sayError(error) {
   say(error instanceof Error ? error.message : String(error), true);
 }
 
+/** Listens with what takes time; a failure is said. @param {any} target @param {string} event @param {() => Promise<void>} act */
+function listen(target, event, act) {
+  target.addEventListener(event, () => void act().catch(sayError));
+}
+
 async function loadCollections() {
   const chosen = byId("collection").value || new URLSearchParams(location.search).get("collection");
   ({ data: collections } = await askJson("/v1/collections"));
@@ -67,25 +72,15 @@ function showCollection() {
   byId("examples").replaceChildren("Try: ", ...examples.map(exampleButton));
 }
 
-/** @param {{ text: string, item?: string }} example */
-function exampleButton({ text, item }) {
+/** @param {{ text: string, instruction?: string, picture_url?: string }} example */
+function exampleButton({ text, instruction, picture_url }) {
   const button = element("button", { type: "button", textContent: text });
-  button.addEventListener("click", async () => {
+  listen(button, "click", async () => {
     byId("text").value = text;
-    try {
-      if (item === undefined) picture.set(undefined);
-      else {
-        const path = `/v1/collections/${current().name}/items/${encodeURIComponent(item)}/image`;
-        const reader = new FileReader();
-        const read = new Promise((resolve) => reader.addEventListener("load", resolve));
-        reader.readAsDataURL(await pictureBlob(path));
-        await read;
-        picture.set(reader.result);
-      }
-      await search();
-    } catch (error) {
-      sayError(error);
-    }
+    byId("instruction").value = instruction ?? "";
+    if (picture_url === undefined) picture.set(undefined);
+    else await picture.take(await pictureBlob(picture_url));
+    await search();
   });
   return button;
 }
@@ -183,9 +178,14 @@ function showAnswer({ hits, direct_hits, reasoned, rationale, rationale_tokens, 
   const title = reasoned ? "With reasoning" : "Direct";
   const rankings = [{ title, hits }];
   if (byId("compare").checked && reasoned && direct_hits) rankings.push({ title: "Direct", hits: direct_hits });
-  showResults(byId("results"), rankings, open);
+  showResults(byId("results"), rankings, show);
   const how = reasoned ? "after reasoning" : "without reasoning";
   say(hits.length === 0 ? "Nothing was found." : `${hits.length} results ${how}, ${Math.round(ms)} ms`);
+}
+
+/** @param {any} hit */
+function show(hit) {
+  void open(hit);
 }
 
 /** @param {any} hit */
@@ -234,26 +234,18 @@ byId("collection").addEventListener("change", () => {
   say("");
   showCollection();
 });
-byId("similar").addEventListener("click", async () => {
+listen(byId("similar"), "click", async () => {
   byId("detail").close();
   byId("reason").hidden = true;
-  try {
-    const path = `/v1/collections/${current().name}/items/${encodeURIComponent(opened.id)}/similar?limit=${LIMIT}`;
-    const { hits } = await askJson(path);
-    showResults(byId("results"), [{ title: "More like this", hits }], open);
-    say(`${hits.length} items like ${opened.text || opened.id}`);
-  } catch (error) {
-    sayError(error);
-  }
+  const path = `/v1/collections/${current().name}/items/${encodeURIComponent(opened.id)}/similar?limit=${LIMIT}`;
+  const { hits } = await askJson(path);
+  showResults(byId("results"), [{ title: "More like this", hits }], show);
+  say(`${hits.length} items like ${opened.text || opened.id}`);
 });
-byId("ask-with").addEventListener("click", async () => {
+listen(byId("ask-with"), "click", async () => {
   byId("detail").close();
-  try {
-    await picture.take(await pictureBlob(opened.image));
-    byId("text").focus();
-  } catch (error) {
-    sayError(error);
-  }
+  await picture.take(await pictureBlob(opened.image));
+  byId("text").focus();
 });
 byId("key").addEventListener("close", () => {
   keepKey(byId("key-value").value);

@@ -20,20 +20,20 @@ export class QueryPicture {
       byId("choose").focus();
     });
     file.addEventListener("change", () => {
-      this.take(file.files[0]);
+      void this.take(file.files[0]);
       file.value = "";
     });
     for (const name of ["dragover", "dragleave", "drop"])
       drop.addEventListener(name, (event) => {
         event.preventDefault();
         drop.classList.toggle("over", name === "dragover");
-        if (name === "drop") this.take([...event.dataTransfer.files].find(isPicture));
+        if (name === "drop") void this.take([...event.dataTransfer.files].find(isPicture));
       });
     document.addEventListener("paste", (event) => {
       const found = [...event.clipboardData.files].find(isPicture);
       if (found === undefined) return;
       event.preventDefault();
-      this.take(found);
+      void this.take(found);
     });
   }
 
@@ -41,10 +41,11 @@ export class QueryPicture {
   async take(blob) {
     if (blob === undefined) return;
     if (blob.size > MAX_BYTES) return this.#tell(`The picture has ${blob.size} bytes; ${MAX_BYTES} are taken.`);
-    const reader = new FileReader();
-    reader.addEventListener("load", () => this.set(reader.result));
-    reader.addEventListener("error", () => this.#tell("The picture cannot be read."));
-    reader.readAsDataURL(blob);
+    try {
+      this.set(await dataUrlOf(blob));
+    } catch {
+      this.#tell("The picture cannot be read.");
+    }
   }
 
   /** @param {string | undefined} dataUrl */
@@ -57,6 +58,16 @@ export class QueryPicture {
     byId("remove").hidden = dataUrl === undefined;
     byId("choose").hidden = dataUrl !== undefined;
   }
+}
+
+/** @param {Blob} blob @returns {Promise<string>} */
+function dataUrlOf(blob) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.addEventListener("load", () => resolve(reader.result));
+    reader.addEventListener("error", () => reject(reader.error));
+    reader.readAsDataURL(blob);
+  });
 }
 
 function isPicture({ type }) {

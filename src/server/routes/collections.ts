@@ -73,7 +73,7 @@ const newItem = z.object({
 });
 
 /** What vectors of this server's model are. */
-export function originOf({ modelName, embedder }: ServerContext, instruction: string): VectorOrigin {
+function originOf({ modelName, embedder }: ServerContext, instruction: string): VectorOrigin {
   const { hash, hidden } = embedder.info;
   return { model: modelName, modelHash: hash, instruction, minPixels: null, maxPixels: null, dimension: hidden };
 }

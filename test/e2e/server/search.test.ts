@@ -7,7 +7,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { after, test } from "node:test";
 import { MemoryStore } from "../../../src/store/memory.ts";
 import { fixture } from "../../support/fixtures.ts";
-import { ask, startServer } from "../../support/server.ts";
+import { ask, type Reply, startServer } from "../../support/server.ts";
 
 const root = mkdtempSync(join(tmpdir(), "rge-search-"));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -19,7 +19,7 @@ const store = new MemoryStore();
 const { url, embedder } = await startServer({ store, filesRoot: root });
 
 /** Events of a stream: names and data. */
-async function eventsOf(path: string, body: unknown): Promise<{ event: string; data: any }[]> {
+async function eventsOf(path: string, body: unknown): Promise<{ event: string; data: Reply }[]> {
   const response = await fetch(`${url}${path}`, {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -66,7 +66,7 @@ test("a collection is made, filled, searched, and removed", async () => {
     where: { warm: true },
   });
   assert.deepEqual(
-    filtered.body.hits.map((hit: any) => hit.item.id),
+    filtered.body.hits.map((hit: Reply) => hit.item.id),
     ["red"],
   );
   const worded = await ask(`${url}/v1/collections/colours/search`, {
@@ -81,7 +81,7 @@ test("a collection is made, filled, searched, and removed", async () => {
   assert.deepEqual(item.body, { id: "blue/dark", text: "a blue thing", metadata: { warm: false }, image: null });
   const similar = await ask(`${url}/v1/collections/colours/items/red/similar?limit=2`);
   assert.equal(similar.body.hits.length, 2);
-  assert.ok(similar.body.hits.every((hit: any) => hit.item.id !== "red"));
+  assert.ok(similar.body.hits.every((hit: Reply) => hit.item.id !== "red"));
   assert.equal((await ask(`${url}/v1/collections/colours/items/red`, undefined, { method: "DELETE" })).status, 200);
   for (const path of ["items/red", "items/red/similar", "items/red/image"])
     assert.equal((await ask(`${url}/v1/collections/colours/${path}`)).status, 404, path);
@@ -119,7 +119,7 @@ test("a folder is indexed while the server answers, with its progress and what c
   await ask(`${url}/v1/collections`, { name: "folder" });
   const started = await ask(`${url}/v1/collections/folder/index`, { path: "." });
   assert.deepEqual([started.status, started.body.indexing.state], [202, "running"]);
-  let state: any;
+  let state: Reply;
   for (let i = 0; i < 200; i++) {
     state = (await ask(`${url}/v1/collections/folder`)).body;
     if (state.indexing.state !== "running") break;
@@ -160,7 +160,7 @@ test("vectors of another model are not searched, nor added to", async () => {
 test("the API describes itself in OpenAPI 3.1, every route with what it may answer", async () => {
   const { body } = await ask(`${url}/docs/json`);
   assert.equal(body.openapi, "3.1.0");
-  const routes = Object.entries(body.paths as Record<string, Record<string, any>>);
+  const routes = Object.entries(body.paths as Record<string, Record<string, Reply>>);
   assert.ok(routes.length >= 14);
   for (const [path, methods] of routes)
     for (const [method, { summary, responses }] of Object.entries(methods)) {

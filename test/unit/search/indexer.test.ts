@@ -36,12 +36,12 @@ function vectorOf(content: string): Float32Array {
 
 const embedder = {
   async *stream(items: Iterable<EmbedItem> | AsyncIterable<EmbedItem>): AsyncGenerator<EmbedOutcome, void, void> {
-    let index = 0;
+    let position = 0;
     for await (const { images, text } of items) {
       const content = images === undefined ? text! : readFileSync(images[0] as string, "utf8");
       embedded.push(content);
-      if (content === "broken") yield { index: index++, error: new Error("no picture") };
-      else yield { index: index++, result: { embedding: vectorOf(content) } as EmbedResult };
+      if (content === "broken") yield { index: position++, error: new Error("no picture") };
+      else yield { index: position++, result: { embedding: vectorOf(content) } as EmbedResult };
     }
   },
 };
