@@ -15,6 +15,7 @@ export type {
 export {
   CheckpointError,
   DatasetError,
+  EngineError,
   HubError,
   ImageError,
   InputError,
@@ -22,5 +23,6 @@ export {
   RgeError,
   RuntimeError,
   ShapeError,
+  StoreError,
   TrainingError,
 } from "./errors.ts";

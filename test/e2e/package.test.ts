@@ -12,8 +12,7 @@ let work: string;
 
 before(() => {
   work = mkdtempSync(join(tmpdir(), "rge-package-"));
-  const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
-  execFileSync(process.execPath, [tsc, "-p", join(ROOT, "tsconfig.build.json"), "--outDir", join(work, "dist")]);
+  execFileSync(process.execPath, [join(ROOT, "scripts/build.ts"), join(work, "dist")]);
   cpSync(join(ROOT, "package.json"), join(work, "package.json"));
   symlinkSync(join(ROOT, "node_modules"), join(work, "node_modules"));
 });
@@ -54,12 +53,29 @@ test("the compiled command line trains, its preparing thread included", () => {
 });
 
 test("every entry that package.json exports can be imported by its public name", () => {
+  const { exports } = JSON.parse(readFileSync(join(work, "package.json"), "utf8")) as { exports: object };
+  const names = Object.keys(exports).map((name) => `rge${name.slice(1)}`);
   const script = join(work, "use.mjs");
-  writeFileSync(
-    script,
-    `import { Embedder } from "rge"; import { Graph } from "rge/graph"; import { train } from "rge/train"; console.log(typeof Embedder, typeof Graph, typeof train);`,
-  );
-  assert.equal(execFileSync(process.execPath, [script], { encoding: "utf8" }).trim(), "function function function");
+  writeFileSync(script, names.map((name) => `console.log(Object.keys(await import("${name}")).join());\n`).join(""));
+  const lines = execFileSync(process.execPath, [script], { encoding: "utf8" }).trimEnd().split("\n");
+  assert.equal(lines.length, names.length);
+  for (const [i, expected] of [
+    "Embedder",
+    "Graph",
+    "train",
+    "Searcher",
+    "MemoryStore",
+    "LanceStore",
+    "createServer",
+    "createRge",
+    "RgeVectorStore",
+  ].entries())
+    assert.ok(lines[i]!.split(",").includes(expected), `${names[i]}: ${lines[i]}`);
+});
+
+test("the page is beside the compiled server", () => {
+  for (const name of ["index.html", "main.js", "style.css"])
+    assert.ok(readFileSync(join(work, "dist/server/page", name)).length > 0, name);
 });
 
 test("package.json names only files that the build makes", () => {
