@@ -4,6 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { StoreError, UsageError } from "../errors.ts";
+import { parseExamples, type ExampleQuestion } from "../search/examples.ts";
 import { parseCalibration, type Calibration } from "../search/calibration.ts";
 import type { Store } from "../store/store.ts";
 import type { OptionSpec } from "./arguments.ts";
@@ -49,12 +50,31 @@ export async function writeCalibration(folder: string, collection: string, calib
   await writeFile(calibrationFile(folder, collection), `${JSON.stringify(calibration, null, 2)}\n`);
 }
 
+/** Questions to try, where somebody wrote some. */
+export function readExamples(folder: string, collection: string): ExampleQuestion[] {
+  const file = examplesFile(folder, collection);
+  return existsSync(file) ? parseExamples(readFileSync(file, "utf8"), file) : [];
+}
+
+export async function writeExamples(
+  folder: string,
+  collection: string,
+  examples: readonly ExampleQuestion[],
+): Promise<void> {
+  await writeFile(examplesFile(folder, collection), `${JSON.stringify(examples, null, 2)}\n`);
+}
+
 /** Removes a collection with what lies beside it. */
 export async function dropCollection(store: Store, folder: string, collection: string): Promise<void> {
   await store.drop(collection);
   rmSync(calibrationFile(folder, collection), { force: true });
+  rmSync(examplesFile(folder, collection), { force: true });
 }
 
 function calibrationFile(folder: string, collection: string): string {
   return join(folder, `${collection}.calibration.json`);
+}
+
+function examplesFile(folder: string, collection: string): string {
+  return join(folder, `${collection}.examples.json`);
 }

@@ -11,7 +11,7 @@ import type { Arguments } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
 import { EXIT } from "./exit-status.ts";
 import { loadModel, localFolder } from "./load-model.ts";
-import { openStore, readCalibration, storeFolder } from "./open-store.ts";
+import { openStore, readCalibration, readExamples, storeFolder } from "./open-store.ts";
 
 const DEFAULT_PORT = 7860;
 const MAX_PORT = 65_535;
@@ -62,6 +62,7 @@ export async function runServe(args: Arguments, context: CommandContext): Promis
     tokenizer: Tokenizer.load(modelFolder),
     store,
     calibrationOf: (collection) => readCalibration(folder, collection),
+    examplesOf: (collection) => readExamples(folder, collection),
     keys,
     filesRoot,
     allowRemoteImages: args.has("allow-remote-images"),

@@ -179,7 +179,7 @@ async function changeOf({ item, stamp }: Hashed): Promise<string | undefined> {
 }
 
 function fieldsOf({ item: { id, caption, image, metadata }, contentHash, stamp }: Hashed): ItemFields {
-  const words = image === undefined ? caption : `${caption} ${basename(image).replaceAll(/[._-]+/g, " ")}`.trim();
+  const words = image === undefined ? caption : `${caption}\n${basename(image).replaceAll(/[._-]+/g, " ")}`.trim();
   return { id, text: words, path: image ?? "", contentHash, stamp, metadata };
 }
 

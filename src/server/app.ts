@@ -15,6 +15,7 @@ import type { Embedder } from "../embed/embedder.ts";
 import type { Tokenizer } from "../input/tokenizer.ts";
 import { packageVersion } from "../provenance.ts";
 import type { Calibration } from "../search/calibration.ts";
+import type { ExampleQuestion } from "../search/examples.ts";
 import { QueryEmbedder } from "../search/query-embedder.ts";
 import type { Store } from "../store/store.ts";
 import type { ServerContext, ServerLimits } from "./context.ts";
@@ -37,6 +38,8 @@ export interface ServerOptions {
   readonly tokenizer: Tokenizer;
   readonly store: Store;
   readonly calibrationOf?: ((collection: string) => Calibration | undefined) | undefined;
+  /** Questions that the page offers. */
+  readonly examplesOf?: ((collection: string) => readonly ExampleQuestion[]) | undefined;
   /** Keys that are let in; everyone is, without. */
   readonly keys?: KeyRing | undefined;
   /** Folder under which clients may name files. */
@@ -79,6 +82,7 @@ export async function createServer(options: ServerOptions): Promise<RgeServer> {
     tokenizer,
     store,
     calibrationOf: options.calibrationOf ?? (() => undefined),
+    examplesOf: options.examplesOf ?? (() => []),
     queue,
     jobs: new IndexJobs(embedder),
     images: { filesRoot: options.filesRoot, allowRemote: allowRemoteImages, maxBytes: limits.imageBytes },

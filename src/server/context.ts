@@ -4,6 +4,7 @@ import type { Embedder } from "../embed/embedder.ts";
 import type { EmbedItem, EmbedResult } from "../embed/types.ts";
 import type { Tokenizer } from "../input/tokenizer.ts";
 import type { Calibration } from "../search/calibration.ts";
+import type { ExampleQuestion } from "../search/examples.ts";
 import type { QueryEmbedder } from "../search/query-embedder.ts";
 import type { Store } from "../store/store.ts";
 import { HttpError } from "./errors.ts";
@@ -37,6 +38,8 @@ export interface ServerContext {
   readonly store: Store;
   /** Of this model, by collection. */
   readonly calibrationOf: (collection: string) => Calibration | undefined;
+  /** Questions to try, by collection. */
+  readonly examplesOf: (collection: string) => readonly ExampleQuestion[];
   readonly queue: WorkQueue;
   readonly jobs: IndexJobs;
   readonly images: ImagePolicy;

@@ -1,7 +1,7 @@
 /** Folders and files being indexed while the server answers. */
 import type { Embedder } from "../embed/embedder.ts";
 import { indexSource, type IndexCounts } from "../search/indexer.ts";
-import { readSource } from "../search/source.ts";
+import { countSource, readSource } from "../search/source.ts";
 import { messageOf } from "../errors.ts";
 import type { Collection } from "../store/store.ts";
 import { HttpError } from "./errors.ts";
@@ -13,6 +13,8 @@ const MAX_PROBLEMS = 100;
 export interface JobStatus {
   readonly state: "running" | "done" | "failed" | "stopped";
   readonly counts: IndexCounts;
+  /** Entries of the source, where counting them is cheap. */
+  readonly total: number | undefined;
   readonly startedAt: string;
   readonly seconds: number;
   /** The first entries that could not be indexed. */
@@ -56,6 +58,7 @@ export class IndexJobs {
       status: {
         state: "running",
         counts: { seen: 0, embedded: 0, unchanged: 0, moved: 0, failed: 0, removed: 0 },
+        total: undefined,
         startedAt: new Date().toISOString(),
         seconds: 0,
         problems,
@@ -68,6 +71,11 @@ export class IndexJobs {
     };
     this.#jobs.set(collection.name, job);
     return job.status;
+  }
+
+  /** Resolves when the last job of a collection has ended, however it did. */
+  async ended(collection: string): Promise<void> {
+    await this.#jobs.get(collection)?.done;
   }
 
   /** Stops what is running; what was embedded stays. */
@@ -86,6 +94,7 @@ export class IndexJobs {
     // Not before the job is in the table.
     await Promise.resolve();
     try {
+      change({ total: await countSource(path, signal) });
       const counts = await indexSource(collection, this.#embedder, readSource(path, signal), {
         signal,
         onProgress: (so) => change({ counts: so }),

@@ -92,12 +92,7 @@ export class LanceStore implements Store {
     );
     return await told(name, async () => {
       const table = await this.#connection.createEmptyTable(name, schema);
-      for (const column of ["id", "content_hash"]) await table.createIndex(column, { config: Index.btree() });
-      await table.createIndex("text", {
-        // Positions, for phrases, make LanceDB's compaction fail (lance#7653).
-        config: Index.fts({ withPosition: false, stem: false, removeStopWords: false, asciiFolding: true }),
-        name: WORDS_INDEX,
-      });
+      await makeIndices(table);
       return new LanceCollection(name, origin, table, new Map());
     });
   }
@@ -110,6 +105,7 @@ export class LanceStore implements Store {
       const { metadata, fields } = await table.schema();
       const parsed = originSchema.safeParse(JSON.parse(metadata.get(ORIGIN_KEY) ?? "null"));
       if (!parsed.success) throw new StoreError(`${name} is a table of LanceDB but no collection of rge's`);
+      await makeIndices(table);
       return new LanceCollection(name, parsed.data, table, metadataTypes(fields));
     });
   }
@@ -310,6 +306,19 @@ class LanceCollection implements Collection {
     this.#writing = done.catch(() => undefined);
     return await done;
   }
+}
+
+/** Makes the indices of a table that are not there: of a new one all, of one whose making was killed the rest. */
+async function makeIndices(table: Table): Promise<void> {
+  const there = (await table.listIndices()).map(({ name }) => name);
+  for (const column of ["id", "content_hash"])
+    if (!there.includes(`${column}_idx`)) await table.createIndex(column, { config: Index.btree() });
+  if (there.includes(WORDS_INDEX)) return;
+  await table.createIndex("text", {
+    // Positions, for phrases, make LanceDB's compaction fail (lance#7653).
+    config: Index.fts({ withPosition: false, stem: false, removeStopWords: false, asciiFolding: true }),
+    name: WORDS_INDEX,
+  });
 }
 
 /** Metadata keys as columns, apart from the table's own. */

@@ -1,5 +1,6 @@
 /** What every store does, run against each of them; the memory store says what is right. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
 import { StoreError } from "../../src/errors.ts";
 import { seededRandom } from "../../src/random.ts";
@@ -17,6 +18,13 @@ export const ORIGIN: VectorOrigin = {
 };
 
 const WORDS = ["red", "green", "blue", "circle", "square", "star", "small", "it's", "naïve"];
+
+/** A vector that a text decides. */
+export function vectorFor(text: string): Float32Array {
+  const bytes = createHash("sha256").update(text).digest().subarray(0, DIMENSION);
+  const length = Math.hypot(...bytes);
+  return Float32Array.from(bytes, (byte) => byte / length);
+}
 
 /** Items with vectors, words and metadata from a seed. */
 export function someItems(count: number, seed: number, prefix = "item"): StoredItem[] {

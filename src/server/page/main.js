@@ -1,7 +1,7 @@
 /** The page: asks a collection and shows what was found, and why. */
 import { ApiError, askEvents, askJson, keepKey, pictureBlob, pictureUrl } from "./api.js";
 import { QueryPicture } from "./picture.js";
-import { element, showResults } from "./results.js";
+import { element, showResults, titleOf } from "./results.js";
 
 const byId = (id) => document.getElementById(id);
 const LIMIT = 12;
@@ -72,14 +72,14 @@ function showCollection() {
   byId("examples").replaceChildren("Try: ", ...examples.map(exampleButton));
 }
 
-/** @param {{ text: string, instruction?: string, picture_url?: string }} example */
-function exampleButton({ text, instruction, picture_url }) {
+/** @param {{ text: string, picture: string | null }} example */
+function exampleButton({ text, picture: path }) {
   const button = element("button", { type: "button", textContent: text });
   listen(button, "click", async () => {
     byId("text").value = text;
-    byId("instruction").value = instruction ?? "";
-    if (picture_url === undefined) picture.set(undefined);
-    else await picture.take(await pictureBlob(picture_url));
+    byId("instruction").value = "";
+    if (path === null) picture.set(undefined);
+    else await picture.take(await pictureBlob(path));
     await search();
   });
   return button;
@@ -191,7 +191,7 @@ function show(hit) {
 /** @param {any} hit */
 async function open({ item }) {
   opened = item;
-  byId("detail-title").textContent = item.text || item.id;
+  byId("detail-title").textContent = titleOf(item);
   const image = byId("detail-picture");
   image.hidden = item.image === null;
   byId("ask-with").hidden = item.image === null;
@@ -204,7 +204,7 @@ async function open({ item }) {
   byId("detail").showModal();
   if (item.image !== null)
     try {
-      image.alt = item.text;
+      image.alt = titleOf(item);
       image.src = await pictureUrl(`${item.image}?size=1024`);
     } catch (error) {
       image.alt = error.message;
@@ -240,7 +240,7 @@ listen(byId("similar"), "click", async () => {
   const path = `/v1/collections/${current().name}/items/${encodeURIComponent(opened.id)}/similar?limit=${LIMIT}`;
   const { hits } = await askJson(path);
   showResults(byId("results"), [{ title: "More like this", hits }], show);
-  say(`${hits.length} items like ${opened.text || opened.id}`);
+  say(`${hits.length} items like ${titleOf(opened)}`);
 });
 listen(byId("ask-with"), "click", async () => {
   byId("detail").close();

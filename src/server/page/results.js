@@ -33,9 +33,14 @@ export function showResults(place, rankings, onOpen) {
   );
 }
 
+/** What an item is called: its caption's first line. @param {any} item @returns {string} */
+export function titleOf({ text, id }) {
+  return text.split("\n", 1)[0] || id;
+}
+
 function card(hit, onOpen) {
   const { item, score, chance } = hit;
-  const name = item.text || item.id;
+  const name = titleOf(item);
   const image = element("img", { alt: "", loading: "lazy" });
   if (item.image !== null)
     pictureUrl(`${item.image}?size=${THUMBNAIL_PIXELS}`).then(

@@ -28,6 +28,7 @@ const counts = z.object({
 const indexing = z.object({
   state: z.enum(["running", "done", "failed", "stopped"]),
   counts,
+  total: z.int().optional().describe("Entries of the source, where counting them is cheap."),
   started_at: z.string(),
   seconds: z.number(),
   problems: z.array(z.object({ place: z.string(), reason: z.string() })),
@@ -42,6 +43,9 @@ const collectionAnswer = z.object({
   dimension: z.int(),
   searchable: z.boolean().describe("Whether this server's model made its vectors."),
   calibrated: z.boolean(),
+  examples: z
+    .array(z.object({ text: z.string(), picture: z.string().nullable() }))
+    .describe("Questions to try, with where their pictures can be fetched."),
   indexing: indexing.optional(),
 });
 const metadata = z.record(z.string().max(64), z.union([z.string().max(10_000), z.number(), z.boolean()]));
@@ -61,8 +65,11 @@ export interface ItemAnswer {
 }
 
 export function itemAnswerOf(collection: string, { id, text, metadata: own, path }: ItemFields): ItemAnswer {
-  const url = `/v1/collections/${collection}/items/${encodeURIComponent(id)}/image`;
-  return { id, text, metadata: { ...own }, image: path === "" ? null : url };
+  return { id, text, metadata: { ...own }, image: path === "" ? null : pictureOf(collection, id) };
+}
+
+function pictureOf(collection: string, id: string): string {
+  return `/v1/collections/${collection}/items/${encodeURIComponent(id)}/image`;
 }
 
 const newItem = z.object({
@@ -93,10 +100,15 @@ export function collectionRoutes(context: ServerContext): FastifyPluginAsyncZod 
       dimension: origin.dimension,
       searchable: origin.modelHash === embedder.info.hash,
       calibrated: context.calibrationOf(name) !== undefined,
+      examples: context.examplesOf(name).map(({ text, item }) => ({
+        text,
+        picture: item === undefined ? null : pictureOf(name, item),
+      })),
       ...(job && {
         indexing: {
           state: job.state,
           counts: job.counts,
+          ...(job.total !== undefined && { total: job.total }),
           started_at: job.startedAt,
           seconds: job.seconds,
           problems: [...job.problems],

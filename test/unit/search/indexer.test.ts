@@ -94,7 +94,7 @@ test("a caption that changed is taken without embedding anew", async () => {
   await index();
   writeFileSync(join(folder, "b.txt"), "a bicycle");
   assert.deepEqual(await index(), { ...NONE, seen: 3, unchanged: 3 });
-  assert.equal((await collection.get(["b.png"]))[0]!.text, "a bicycle b png");
+  assert.equal((await collection.get(["b.png"]))[0]!.text, "a bicycle\nb png");
   assert.equal(embedded.length, 3);
 });
 
