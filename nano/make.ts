@@ -1,5 +1,5 @@
 /**
- * Trains nano from nothing and writes models/nano: pictures, tokenizer, random weights, two stages of `rge train`, the
+ * Trains nano from nothing and writes models/nano: pictures, tokenizer, random weights, three stages of `rge train`, the
  * evaluation. What is there already is not made again, and a stage that was stopped goes on, so the command can be
  * repeated until it ends.
  *
@@ -43,6 +43,12 @@ export function stage(work: string, settings: string, name: string, flags: reado
   if (existsSync(model)) return model;
   rge(["train", settingsIn(work, settings), "--output", output, "--resume", ...flags]);
   return model;
+}
+
+/** The stages before contrast, which every arm of the ablation shares: seeing and speaking, then more of what that leaves weak. */
+export function beforeReason(work: string): void {
+  stage(work, "see", "see");
+  stage(work, "practise", "practise");
 }
 
 /** The pictures, and what training starts from. */
@@ -93,9 +99,8 @@ if (import.meta.main) {
   const { values } = parseArgs({ options: { work: { type: "string", default: join(HERE, "work") } } });
   const work = resolve(values.work);
   const { scenes } = prepare(work);
-  stage(work, "see", "see");
-  const model = stage(work, "reason", "reason");
-  ship(model);
+  beforeReason(work);
+  ship(stage(work, "reason", "reason"));
   const report = ["--output", join(work, "nano.json"), "--queries", join(work, "nano-queries.jsonl")];
   rge(["eval", "--data", scenes, "--model", SHIPPED, "--budgets", "0,8,16,32,64", ...report]);
 }

@@ -7,6 +7,7 @@ import { execFileSync } from "node:child_process";
 import { copyFileSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { gzipSync } from "node:zlib";
 import type { BudgetFigures } from "../src/eval/scenes.ts";
 import type { Means } from "../src/eval/means.ts";
 import { readLog } from "../src/train/index.ts";
@@ -156,7 +157,7 @@ function ablationSection(): string {
   if (rows.length === 0) return "";
   return `## What reasoning adds
 
-All arms start from the same model (the end of stage "see") and have the same data, batches of 64 pairs and optimizer; means over training seeds 0, 1, 2, with the
+All arms start from the same model (the end of stage "practise") and have the same data, batches of 64 pairs and optimizer; means over training seeds 0, 1, 2, with the
 sample standard deviation. \`direct\` is the paper's baseline, contrast without rationales, for as many steps; \`direct-time\` for as much time as \`rge\`
 took; \`direct-lm\` keeps the LM term; \`oracle\` has contrast on the oracle's rationales, which are not there when the model is used.
 
@@ -207,11 +208,14 @@ function withSpread(shares: readonly number[]): string {
 
 function trainingSection(): string {
   const parts = [
-    ["see", "Stage see: LM loss", "lm"],
-    ["reason", "Stage reason: LM loss, contrastive loss", "lm"],
+    ["see", "Stage see: LM loss"],
+    ["practise", "Stage practise: LM loss"],
+    ["reason", "Stage reason: LM loss, contrastive loss"],
   ] as const;
   const lines = parts.map(([name, title]) => {
-    const steps = readLog(join(work, name, "log.jsonl")).filter((record) => record.type === "step");
+    const log = join(work, name, "log.jsonl");
+    writeFileSync(join(DOCS, `training-${name}.jsonl.gz`), gzipSync(readFileSync(log)));
+    const steps = readLog(log).filter((record) => record.type === "step");
     const curve = (key: "lm" | "contrastive"): Line => ({
       name: key,
       points: steps.flatMap((record): [number, number][] => {
@@ -227,13 +231,13 @@ function trainingSection(): string {
   });
   return `## Training
 
-Settings: \`nano/see.json\`, \`nano/reason.json\`; logs: \`docs/training-*.jsonl.gz\`.
+Settings: \`nano/see.json\`, \`nano/practise.json\`, \`nano/reason.json\`, seed 0 each; logs: \`docs/training-*.jsonl.gz\`.
 
 | stage | steps | pairs | minutes |
 |---|---:|---:|---:|
 ${lines.join("\n")}
 
-![LM loss of stage see](training-see.svg) ![losses of stage reason](training-reason.svg)`;
+![LM loss of stage see](training-see.svg) ![LM loss of stage practise](training-practise.svg) ![losses of stage reason](training-reason.svg)`;
 }
 
 /** Means over stretches, so that a curve of thousands of steps can be seen. */
