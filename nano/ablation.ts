@@ -60,8 +60,7 @@ function runArm({ name, flags, budgets, steps: ownSteps }: Arm, seed: number): v
   const length = existsSync(join(work, run, "model")) ? steps : (ownSteps?.(seed) ?? steps);
   const model = stage(work, "reason", run, [...flags, "--seed", `${seed}`, "--steps", `${length}`]);
   const output = join(work, `${run}.json`);
-  if (!existsSync(output))
-    rge(["eval", "--data", scenes, "--model", model, "--budgets", budgets, "--output", output]);
+  if (!existsSync(output)) rge(["eval", "--data", scenes, "--model", model, "--budgets", budgets, "--output", output]);
 }
 
 /** A run's usual seconds a step; the median, as other work on the machine shows in the mean. */
