@@ -57,7 +57,7 @@ for (const seed of SEEDS) for (const arm of arms) if (arm.seeds.includes(seed)) 
 
 function runArm({ name, flags, budgets, steps: ownSteps }: Arm, seed: number): void {
   const run = join("ablation", `${name}-${seed}`);
-  const length = existsSync(join(work, run, "model")) ? steps : (ownSteps?.(seed) ?? steps);
+  const length = ownSteps?.(seed) ?? steps;
   const model = stage(work, "reason", run, [...flags, "--seed", `${seed}`, "--steps", `${length}`]);
   const output = join(work, `${run}.json`);
   if (!existsSync(output)) rge(["eval", "--data", scenes, "--model", model, "--budgets", budgets, "--output", output]);

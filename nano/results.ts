@@ -140,7 +140,7 @@ ${table(["tokens", ...names], rows)}
 function ablationSection(): string {
   const arms = ["rge", "direct", "direct-time", "direct-lm", "oracle"];
   const rows = arms.flatMap((arm) => {
-    const reports = globSync(`ablation/${arm}-[0-9].json`, { cwd: work }).sort().map(readReport);
+    const reports = reportsOf(arm);
     if (reports.length === 0) return [];
     const budgets = reports[0]!.budgets.map(({ budget }) => budget);
     return budgets.map((budget): string[] => {
@@ -157,7 +157,7 @@ function ablationSection(): string {
   if (rows.length === 0) return "";
   return `## What reasoning adds
 
-All arms start from the same model (the end of stage "practise") and have the same data, batches of 64 pairs and optimizer; means over training seeds 0, 1, 2, with the
+All arms start from the same model (the end of stage "practise") and have the same data, batches and optimizer; means over training seeds 0, 1, 2, with the
 sample standard deviation. \`direct\` is the paper's baseline, contrast without rationales, for as many steps; \`direct-time\` for as much time as \`rge\`
 took; \`direct-lm\` keeps the LM term; \`oracle\` has contrast on the oracle's rationales, which are not there when the model is used.
 
@@ -175,7 +175,7 @@ function byDataset(): string {
     ["oracle", 64],
   ];
   const columns = armsShown.flatMap(([arm, budget]) => {
-    const reports = globSync(`ablation/${arm}-[0-9].json`, { cwd: work }).sort().map(readReport);
+    const reports = reportsOf(arm);
     if (reports.length === 0) return [];
     const lists = reports.map((report) => report.budgets.find((it) => it.budget === budget)!.datasets);
     return [{ arm, p1: lists[0]!.map((_, i) => lists.reduce((sum, list) => sum + list[i]!.p1, 0) / lists.length) }];
@@ -190,12 +190,15 @@ function byDataset(): string {
   return table(["dataset", "", "steps", ...columns.map(({ arm }) => arm)], rows);
 }
 
-function stepsOf(arm: string): number {
-  return lastStep(join(work, "ablation", `${arm}-0`, "log.jsonl"));
+/** What the arm's seeds came to. */
+function reportsOf(arm: string): Report[] {
+  return globSync(`ablation/${arm}-[0-9].json`, { cwd: work }).sort().map(readReport);
 }
 
-function lastStep(log: string): number {
-  return readLog(log).reduce((last, record) => (record.type === "step" ? record.step : last), 0);
+/** Steps of the arm's first seed; those of `direct-time` differ a little by seed. */
+function stepsOf(arm: string): number {
+  const log = readLog(join(work, "ablation", `${arm}-0`, "log.jsonl"));
+  return log.findLast((record) => record.type === "step")!.step;
 }
 
 /** `84.1 ± 0.6` */
