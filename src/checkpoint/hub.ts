@@ -1,6 +1,6 @@
 /**
- * Turns what a user names a model by - a folder, or `owner/model[@revision]` on the Hugging Face hub - into a local
- * folder, downloading what is missing into the cache that all Hugging Face tools share.
+ * Turns what a user names a model by - `nano`, a folder, or `owner/model[@revision]` on the Hugging Face hub - into a
+ * local folder, downloading what is missing into the cache that all Hugging Face tools share.
  */
 import { statSync } from "node:fs";
 import { mkdir, statfs } from "node:fs/promises";
@@ -13,6 +13,7 @@ import { ModelCache, isCommit } from "./hub-cache.ts";
 import { HubClient, type HubClientOptions, hubSettings } from "./hub-client.ts";
 import { type RemoteFile, downloadBlob, sizeOf } from "./hub-file.ts";
 import { quoted } from "./quoted.ts";
+import { NANO, NANO_FOLDER } from "./nano.ts";
 import { INDEX_FILE, SINGLE_FILE, readShardNames } from "./shards.ts";
 
 /** Most files accepted at a model's top level; big ones have some 200. */
@@ -62,7 +63,7 @@ export interface ResolveModelOptions extends HubClientOptions {
 }
 
 /**
- * The local folder of a model or adapter: `nameOrPath` itself where it is a folder, otherwise the folder of
+ * The local folder of a model or adapter: the package's own for `nano`, `nameOrPath` itself where it is a folder, otherwise the folder of
  * `owner/model[@revision]` in the Hugging Face cache, downloaded as far as it is missing. A commit hash that is cached,
  * and every cached revision with `HF_HUB_OFFLINE=1`, is used without any network.
  * @param nameOrPath the revision is a branch, a tag or a commit hash, by default `main`
@@ -71,6 +72,7 @@ export interface ResolveModelOptions extends HubClientOptions {
  * @throws the reason of `options.signal` when that is aborted
  */
 export async function resolveModel(nameOrPath: string, options: ResolveModelOptions = {}): Promise<string> {
+  if (nameOrPath === NANO) return NANO_FOLDER;
   if (statSync(nameOrPath, { throwIfNoEntry: false })?.isDirectory()) return nameOrPath;
   const { model, revision } = parseName(nameOrPath);
   const settings = hubSettings(options.env ?? process.env);

@@ -1,4 +1,5 @@
 /** From the options of `rge embed` to what is to be done, checked before anything is loaded. */
+import { NANO } from "../checkpoint/nano.ts";
 import { WEIGHT_FORMATS } from "../embed/formats.ts";
 import type { EmbedItem, LoadOptions } from "../embed/types.ts";
 import { UsageError } from "../errors.ts";
@@ -40,9 +41,8 @@ const LINES_OPTIONS = ["output", "resume", "force", "fail-fast"] as const;
 
 /** @throws {UsageError} options that are missing, out of range, or that contradict each other */
 export function embedPlan(args: Arguments): EmbedPlan {
-  const model = args.text("model");
-  if (model === undefined || model === "")
-    throw new UsageError("--model is missing: a folder, or a name on the hub such as --model owner/name");
+  const model = args.text("model") ?? NANO;
+  if (model === "") throw new UsageError("--model is empty: name a folder, or a model on the hub such as owner/name");
   if (args.positionals.length > 0)
     throw new UsageError(`embed takes no words beside its options, got "${args.positionals[0]}". Quote texts.`);
   const closingPrompt = args.text("closing-prompt");

@@ -1,6 +1,7 @@
 /** `rge eval`: options, progress, the table and the files. */
 import { writeFile } from "node:fs/promises";
 import { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { NANO } from "../checkpoint/nano.ts";
 import { WEIGHT_FORMATS } from "../embed/formats.ts";
 import { messageOf, UsageError } from "../errors.ts";
 import { evaluateScenes, readScenes, type Budget, type BudgetFigures, type ScenesQuery } from "../eval/scenes.ts";
@@ -42,7 +43,7 @@ export async function runEval(args: Arguments, context: CommandContext): Promise
   if (args.positionals.length > 0)
     throw new UsageError(`eval takes no words beside its options, got "${args.positionals[0]}"`);
   const data = args.required("data", "a folder that `rge scenes` wrote");
-  const model = args.required("model", "a folder, or a name on the hub");
+  const model = args.text("model") ?? NANO;
   const budgets = budgetsOf(args.text("budgets") ?? "64");
   const weights = args.choice("weights", WEIGHT_FORMATS) ?? "fp32";
   const [limit, output, queryFile] = [args.whole("limit", 1), args.text("output"), args.text("queries")];

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import type { Worker } from "node:worker_threads";
 import { resolveModel } from "../checkpoint/hub.ts";
+import { NANO } from "../checkpoint/nano.ts";
 import { InputError, RuntimeError } from "../errors.ts";
 import { defaultCacheDir } from "../runtime/compile-cache.ts";
 import { Gate } from "../runtime/gate.ts";
@@ -61,12 +62,13 @@ export class Embedder implements AsyncDisposable {
   }
 
   /**
-   * Loads a checkpoint: a folder, or `owner/model[@revision]` from the Hugging Face hub.
+   * Loads a checkpoint: `nano`, which comes with the package and knows drawn scenes only; a folder; or
+   * `owner/model[@revision]` from the Hugging Face hub.
    * @throws {CheckpointError} files that are missing, damaged or of an unknown family
    * @throws {HubError} a download that fails
    * @throws {RuntimeError} when graphs cannot be compiled or opened
    */
-  static async load(model: string, options: LoadOptions = {}): Promise<Embedder> {
+  static async load(model: string = NANO, options: LoadOptions = {}): Promise<Embedder> {
     const { weights = "int8", batch = 16, threads = availableParallelism(), onProgress, onNotice, signal } = options;
     if (!(weights in PART_FORMATS))
       throw new InputError(`weights is one of ${WEIGHT_FORMATS.join(", ")}, got ${JSON.stringify(weights)}`);

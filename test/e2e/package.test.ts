@@ -1,7 +1,7 @@
 /** What is published is compiled JavaScript: it must run without type stripping, from wherever it is installed. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -15,6 +15,7 @@ before(() => {
   execFileSync(process.execPath, [join(ROOT, "scripts/build.ts"), join(work, "dist")]);
   cpSync(join(ROOT, "package.json"), join(work, "package.json"));
   symlinkSync(join(ROOT, "node_modules"), join(work, "node_modules"));
+  cpSync(join(ROOT, "models"), join(work, "models"), { recursive: true });
 });
 after(() => rmSync(work, { recursive: true, force: true }));
 
@@ -36,6 +37,16 @@ test("the compiled command line embeds with the tiny checkpoint", () => {
   const result = JSON.parse(line) as { embedding: number[]; finish: string };
   assert.equal(result.embedding.length, 64);
   assert.equal(result.finish, "direct");
+});
+
+test("the model that comes with the package is found beside the compiled files, and is small", () => {
+  const { files } = JSON.parse(readFileSync(join(work, "package.json"), "utf8")) as { files: string[] };
+  assert.ok(files.includes("models"));
+  const sizes = readdirSync(join(work, "models/nano")).map((name) => statSync(join(work, "models/nano", name)).size);
+  assert.ok(sizes.reduce((sum, size) => sum + size, 0) <= 14 * 2 ** 20);
+  const args = ["embed", "--text", "What is it?\n", "--json", "--cache-dir", join(work, "cache")];
+  const line = execFileSync(process.execPath, [join(work, "dist/cli/main.js"), ...args], { encoding: "utf8" });
+  assert.equal((JSON.parse(line) as { embedding: number[] }).embedding.length, 192);
 });
 
 test("the compiled command line trains, its preparing thread included", () => {

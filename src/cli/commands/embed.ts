@@ -35,8 +35,8 @@ Examples:
 /** Embeds one item or a file of them. */
 export const command: Command = {
   usage: [
-    "embed --model M [--image photo.jpg ...] [--text T] [--instruction T]",
-    "embed --model M --input items.jsonl|- [--output out.jsonl|-]",
+    "embed [--model M] [--image photo.jpg ...] [--text T] [--instruction T]",
+    "embed [--model M] --input items.jsonl|- [--output out.jsonl|-]",
   ],
   about:
     "Embeds text and images. Queries are embedded after a rationale that the model writes, targets directly. The first run with a model compiles it into RGE_CACHE; later ones start in seconds.",
@@ -44,7 +44,11 @@ export const command: Command = {
     {
       title: "Model",
       options: [
-        { name: "model", value: "M", help: "A folder, or owner/name[@revision] on the hub. Required." },
+        {
+          name: "model",
+          value: "M",
+          help: "A folder, or owner/name[@revision] on the hub. [nano, which comes with the package and knows drawn scenes only]",
+        },
         { name: "adapter", value: "DIR", help: "A PEFT LoRA adapter to merge in: a folder or a hub name. [none]" },
         { name: "weights", value: "W", help: "fp32, int8 or int4: `rge info` tells what each takes. [int8]" },
         {

@@ -26,7 +26,7 @@ export const command: Command = {
     {
       title: "Model",
       options: [
-        { name: "model", value: "M", help: "Folder, or owner/name[@revision] on the hub. Required." },
+        { name: "model", value: "M", help: "A folder, or owner/name[@revision] on the hub. [nano, the package's own]" },
         { name: "weights", value: "T", help: `${WEIGHT_FORMATS.join(", ")}. [fp32]` },
         { name: "batch", value: "N", help: "Items decoded together. [64]" },
         { name: "threads", value: "N", help: "Threads inside one operator. [all cores]" },

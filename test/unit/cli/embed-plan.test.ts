@@ -62,6 +62,10 @@ test("one item is its texts and its images in order", () => {
   assert.deepEqual(work, { kind: "one", fields: { text: "t", instruction: "i", images: ["b", "a"] } });
 });
 
+test("without a model it is the one that comes with the package", () => {
+  assert.equal(plan("--text", "t").model, "nano");
+});
+
 test("a file of items has an output and says what to do with one that is there", () => {
   const defaults = { kind: "lines", input: "i.jsonl", output: "-", existing: "refuse", failFast: false };
   assert.deepEqual(lines().work, defaults);
@@ -73,7 +77,7 @@ test("a file of items has an output and says what to do with one that is there",
 });
 
 test("options that are missing or contradict each other are refused before anything is loaded", () => {
-  refuses(/--model is missing/, () => plan("--text", "t"));
+  refuses(/--model is empty/, () => plan("--model=", "--text", "t"));
   refuses(/nothing to embed/, () => plan("--model", "m"));
   refuses(/no words beside/, () => one("red", "bicycle"));
   refuses(/--input and --text contradict/, () => lines("--text", "t"));
