@@ -25,6 +25,11 @@ const VERBS: readonly Verb[] = [
     load: () => import("./commands/embed.ts"),
   },
   {
+    name: "start",
+    summary: "Index a folder of pictures, or a gallery that comes along, and open a page to search it.",
+    load: () => import("./commands/start.ts"),
+  },
+  {
     name: "index",
     summary: "Make a collection of a folder of pictures or a file of rows.",
     load: () => import("./commands/index.ts"),

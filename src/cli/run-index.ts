@@ -1,5 +1,5 @@
 /** `rge index`: options, progress, watching. */
-import { existsSync, statSync, watch } from "node:fs";
+import { statSync, watch } from "node:fs";
 import { resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { WEIGHT_FORMATS } from "../embed/formats.ts";
@@ -12,12 +12,13 @@ import type { Collection, Store, VectorOrigin } from "../store/store.ts";
 import type { Arguments } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
 import { EXIT } from "./exit-status.ts";
+import { indexProgress, sentenceOf } from "./index-progress.ts";
 import { loadModel } from "./load-model.ts";
 import { dropCollection, openStore, storeFolder } from "./open-store.ts";
+import { originFor } from "./origin.ts";
 import { writeText } from "./output.ts";
 import { formatCount, formatDuration } from "./units.ts";
 
-const DEFAULT_INSTRUCTION = "Represent the given image.";
 /** Changes that come within this time are one. */
 const SETTLE_MS = 500;
 
@@ -57,27 +58,17 @@ export async function runIndex(args: Arguments, context: CommandContext): Promis
     },
     context,
   );
-  const origin = originOf(args, model, embedder, args.has("rebuild") ? undefined : known);
+  const origin = originFor(model, embedder, args.has("rebuild") ? undefined : known, {
+    instruction: args.text("instruction"),
+    minPixels: args.whole("min-pixels", 1),
+    maxPixels: args.whole("max-pixels", 1),
+  });
   const collection = await collectionFor(store, folder, name, origin, args.has("rebuild"));
   let outcome = await once(args, collection, embedder, source, context);
   if (args.has("watch"))
     for await (const _ of changesOf(source, context.interrupt.signal))
       outcome = await once(args, collection, embedder, source, context);
   return outcome.counts.failed > 0 ? EXIT.itemsFailed : EXIT.done;
-}
-
-/** What the collection's vectors are to be: as it is, but for what the command line says. */
-function originOf(args: Arguments, model: string, embedder: Embedder, known: VectorOrigin | undefined): VectorOrigin {
-  const { hash, hidden } = embedder.info;
-  return {
-    // A folder is found again from wherever the next command is run.
-    model: existsSync(model) ? resolve(model) : model,
-    modelHash: hash,
-    instruction: args.text("instruction") ?? known?.instruction ?? DEFAULT_INSTRUCTION,
-    minPixels: args.whole("min-pixels", 1) ?? known?.minPixels ?? null,
-    maxPixels: args.whole("max-pixels", 1) ?? known?.maxPixels ?? null,
-    dimension: hidden,
-  };
 }
 
 async function collectionFor(
@@ -109,11 +100,7 @@ async function once(
     const counts = await indexSource(collection, embedder, readSource(source, signal), {
       signal,
       removeGone: !args.has("keep-gone"),
-      onProgress: ({ seen, embedded, unchanged, moved, failed }) => {
-        const done = embedded + unchanged + moved + failed;
-        const note = `${formatCount(embedded)} embedded${failed > 0 ? `, ${formatCount(failed)} failed` : ""}`;
-        messages.progress.update({ what: "indexing", done: Math.min(done, total ?? seen), total, unit: "items", note });
-      },
+      onProgress: (so) => messages.progress.update(indexProgress(so, total)),
       onProblem: (place, reason) => messages.notice(`${place}: ${reason}`),
     });
     await collection.optimize();
@@ -133,13 +120,6 @@ async function once(
   } finally {
     messages.progress.clear();
   }
-}
-
-function sentenceOf(counts: IndexCounts): string {
-  const parts = (["embedded", "unchanged", "moved", "removed", "failed"] as const)
-    .filter((key) => counts[key] > 0)
-    .map((key) => `${formatCount(counts[key])} ${key}`);
-  return parts.length === 0 ? "nothing to do" : parts.join(", ");
 }
 
 /** Yields once for each stretch of changes under a folder, or of a file. */

@@ -1,20 +1,15 @@
 /** `rge serve`: options, listening, stopping. */
-import { once } from "node:events";
-import { basename, resolve } from "node:path";
 import { statSync } from "node:fs";
+import { NANO } from "../checkpoint/nano.ts";
 import { WEIGHT_FORMATS } from "../embed/formats.ts";
-import { messageOf, UsageError } from "../errors.ts";
-import { Tokenizer } from "../input/tokenizer.ts";
-import { createServer } from "../server/app.ts";
+import { UsageError } from "../errors.ts";
 import { KeyRing } from "../server/keys.ts";
 import type { Arguments } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
-import { EXIT } from "./exit-status.ts";
 import { loadModel, localFolder } from "./load-model.ts";
-import { openStore, readCalibration, readExamples, storeFolder } from "./open-store.ts";
+import { openStore, storeFolder } from "./open-store.ts";
+import { listen, portOf, untilStopped } from "./serving.ts";
 
-const DEFAULT_PORT = 7860;
-const MAX_PORT = 65_535;
 /** Addresses that only this machine reaches. */
 const LOCAL = new Set(["127.0.0.1", "localhost", "::1"]);
 
@@ -24,12 +19,10 @@ const LOCAL = new Set(["127.0.0.1", "localhost", "::1"]);
  * @throws {UsageError} options that cannot be carried out
  */
 export async function runServe(args: Arguments, context: CommandContext): Promise<number> {
-  const { messages, interrupt } = context;
   if (args.positionals.length > 0)
     throw new UsageError(`serve takes no words beside its options, got "${args.positionals[0]}"`);
-  const model = args.required("model", "a folder, or a name on the hub");
-  const [host, port] = [args.text("host") ?? "127.0.0.1", args.whole("port", 0) ?? DEFAULT_PORT];
-  if (port > MAX_PORT) throw new UsageError(`--port is at most ${MAX_PORT}, got ${port}`);
+  const model = args.text("model") ?? NANO;
+  const [host, port] = [args.text("host") ?? "127.0.0.1", portOf(args)];
   const keyFile = args.text("keys");
   const keys = keyFile === undefined ? undefined : KeyRing.read(keyFile);
   if (keys === undefined && !LOCAL.has(host) && !args.has("open"))
@@ -55,30 +48,17 @@ export async function runServe(args: Arguments, context: CommandContext): Promis
     },
     context,
   );
-  const server = await createServer({
-    // A path would tell clients where things are on this machine.
-    modelName: modelFolder === resolve(model) ? basename(modelFolder) : model,
-    embedder,
-    tokenizer: Tokenizer.load(modelFolder),
-    store,
-    calibrationOf: (collection) => readCalibration(folder, collection),
-    examplesOf: (collection) => readExamples(folder, collection),
+  const more = {
     keys,
     filesRoot,
     allowRemoteImages: args.has("allow-remote-images"),
-    logLevel: args.has("quiet") ? "warn" : "info",
+    logLevel: args.has("quiet") ? ("warn" as const) : ("info" as const),
     limits: {
       ...(maxItems !== undefined && { itemsUnderWay: maxItems }),
       ...(seconds !== undefined && { timeoutMs: 1000 * seconds }),
     },
-  });
-  try {
-    const url = await server.app.listen({ host, port });
-    messages.notice(`serving at ${url}; Ctrl-C stops`);
-  } catch (error) {
-    throw new UsageError(`cannot listen at ${host}, port ${port}: ${messageOf(error)}`, { cause: error });
-  }
-  if (!interrupt.signal.aborted) await once(interrupt.signal, "abort");
-  await server.stop();
-  return interrupt.status ?? EXIT.done;
+  };
+  const server = await listen({ model, modelFolder, embedder, store, storeFolder: folder, host, more }, port);
+  context.messages.notice(`serving at ${server.url}; Ctrl-C stops`);
+  return await untilStopped(server, context);
 }

@@ -35,6 +35,8 @@ export interface IndexOptions {
   readonly onProblem?: ((place: string, reason: string) => void) | undefined;
 }
 
+/** What pictures are embedded with where nothing else is said. */
+export const DEFAULT_INSTRUCTION = "Represent the given image.";
 /** Entries that the collection is asked about at a time. */
 const AT_A_TIME = 256;
 /** Files read at a time for their hashes. */

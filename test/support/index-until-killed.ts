@@ -11,7 +11,7 @@ import { LanceStore } from "../../src/store/lancedb.ts";
 import type { Collection } from "../../src/store/store.ts";
 import { ORIGIN, vectorFor } from "./store-cases.ts";
 
-const [folder, rows, then] = process.argv.slice(2);
+const [folder, rows] = process.argv.slice(2);
 const NAME = "killed";
 
 const embedder = {
@@ -44,7 +44,8 @@ const collection = isThere ? await store.open(NAME) : await store.create(NAME, O
 writeSync(1, "ready\n");
 await indexSource(telling(collection), embedder, readSource(rows!));
 writeSync(1, "indexed\n");
-while (then === "compact") {
+while (!process.argv.includes("compact")) await wait(1000);
+for (;;) {
   // Something to compact each time.
   const [first] = await collection.get(["0"]);
   await collection.upsert([first!]);

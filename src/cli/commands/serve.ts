@@ -18,7 +18,7 @@ Examples:
 
 /** Serves. */
 export const command: Command = {
-  usage: ["serve --model M [--port 7860]"],
+  usage: ["serve [--model M] [--port 7860]"],
   about: "Serves embeddings and search over HTTP, with a page to search with.",
   groups: [
     {
@@ -38,7 +38,7 @@ export const command: Command = {
     {
       title: "Model",
       options: [
-        { name: "model", value: "M", help: "Folder, or owner/name[@revision] on the hub. Required." },
+        { name: "model", value: "M", help: "Folder, or owner/name[@revision] on the hub. [nano, the package's own]" },
         { name: "adapter", value: "A", help: "A PEFT LoRA adapter, merged at load." },
         { name: "weights", value: "T", help: `${WEIGHT_FORMATS.join(", ")}. [int8]` },
         { name: "batch", value: "N", help: "Items embedded together. [16]" },

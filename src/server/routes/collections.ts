@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { createHash } from "node:crypto";
+import { DEFAULT_INSTRUCTION } from "../../search/indexer.ts";
 import { thumbnailOf } from "../../input/thumbnail.ts";
 import type { Collection, ItemFields, VectorOrigin } from "../../store/store.ts";
 import type { EmbedItem } from "../../embed/types.ts";
@@ -13,7 +14,6 @@ import { fileUnder, imageOf } from "../image-input.ts";
 import { errorResponses } from "../schemas.ts";
 import { messageOf } from "../../errors.ts";
 
-const DEFAULT_INSTRUCTION = "Represent the given image.";
 const nameParams = z.object({ name: z.string().max(64) });
 const itemParams = nameParams.extend({ id: z.string().max(4096) });
 
