@@ -9,7 +9,6 @@ export interface Line {
 const [WIDTH, HEIGHT] = [560, 300];
 const MARGIN = { left: 44, right: 120, top: 30, bottom: 28 };
 const COLOURS = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#111111"];
-const TICKS = 5;
 
 /** The chart; lines are named at their right ends. */
 export function lineChart(title: string, lines: readonly Line[]): string {
@@ -20,12 +19,15 @@ export function lineChart(title: string, lines: readonly Line[]): string {
     MARGIN.left + ((x - left) / (right - left || 1)) * (WIDTH - MARGIN.left - MARGIN.right);
   const toY = (y: number): number =>
     HEIGHT - MARGIN.bottom - ((y - low) / (high - low || 1)) * (HEIGHT - MARGIN.top - MARGIN.bottom);
-  const ticks = Array.from({ length: TICKS + 1 }, (_, i) => {
-    const [x, y] = [left + ((right - left) * i) / TICKS, low + ((high - low) * i) / TICKS];
-    return `<line x1="${MARGIN.left}" x2="${WIDTH - MARGIN.right}" y1="${toY(y).toFixed(1)}" y2="${toY(y).toFixed(1)}" stroke="#ddd"/>
-<text x="${MARGIN.left - 6}" y="${(toY(y) + 4).toFixed(1)}" text-anchor="end">${short(y)}</text>
-<text x="${toX(x).toFixed(1)}" y="${HEIGHT - 8}" text-anchor="middle">${short(x)}</text>`;
-  });
+  const levels = roundValues(low, high).map(
+    (
+      y,
+    ) => `<line x1="${MARGIN.left}" x2="${WIDTH - MARGIN.right}" y1="${toY(y).toFixed(1)}" y2="${toY(y).toFixed(1)}" stroke="#ddd"/>
+<text x="${MARGIN.left - 6}" y="${(toY(y) + 4).toFixed(1)}" text-anchor="end">${y}</text>`,
+  );
+  const feet = roundValues(left, right).map(
+    (x) => `<text x="${toX(x).toFixed(1)}" y="${HEIGHT - 8}" text-anchor="middle">${x}</text>`,
+  );
   // Names at the right, kept apart.
   const ends = lines.map(({ points }, i) => ({ i, y: toY(points.at(-1)![1]) })).sort((a, b) => a.y - b.y);
   ends.forEach((end, at) => (end.y = Math.max(end.y, (ends[at - 1]?.y ?? -Infinity) + 14)));
@@ -37,12 +39,19 @@ export function lineChart(title: string, lines: readonly Line[]): string {
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="#fff"/>
 <text x="${MARGIN.left}" y="18" font-size="13" font-weight="bold">${title}</text>
-${ticks.join("\n")}
+${[...levels, ...feet].join("\n")}
 ${drawn.join("\n")}
 </svg>
 `;
 }
 
-function short(value: number): string {
-  return value >= 10 ? value.toFixed(0) : value.toFixed(Number.isInteger(value) ? 0 : 2);
+/** About five multiples of 1, 2 or 5 times a power of ten. */
+function roundValues(low: number, high: number): number[] {
+  const rough = (high - low) / 5 || 1;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * [1, 2, 5, 10].find((it) => it * power >= rough)!;
+  const from = Math.ceil(low / step);
+  const count = Math.floor(high / step) - from + 1;
+  // Multiplied, not added up: 0.1 + 0.2 is not 0.3.
+  return Array.from({ length: count }, (_, i) => Number(((from + i) * step).toPrecision(6)));
 }

@@ -114,7 +114,8 @@ function nanoSection(): string {
   return `## nano, dataset by dataset
 
 \`rge eval --data scenes --budgets 0,8,16,32,64\`, model ${nano.modelHash.slice(0, 12)}, training seed 0. "Same" is the share of rationales that say what the
-oracle's says, in whatever words; then P@1 among those queries and among the others. "Without" is the same model asked directly.
+oracle's says, in whatever words; then P@1 among those queries and among the others. "Without" is the same model asked directly,
+which it was not trained for; the baseline that was trained for it is \`direct\` below.
 
 ${table(["dataset", "", "steps", "without", "reasoned", "same", "P@1 where same", "where other", "tokens"], [...rows, ...means])}`;
 }
