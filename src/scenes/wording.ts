@@ -43,7 +43,8 @@ export function caption(
   order: readonly SceneObject[],
   random: Random,
 ): string {
-  const list = `${order.slice(0, -1).map(inPlace).join(", ")} and ${inPlace(order.at(-1)!)}`;
+  const names = order.map(inPlace);
+  const list = names.length === 1 ? names[0]! : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
   return pick([`A ${background} picture with ${list}`, `${list.replace(/^a/, "A")}, on ${background}`], random);
 }
 
