@@ -74,7 +74,7 @@ const PAGE = join(import.meta.dirname, "page");
 export async function createServer(options: ServerOptions): Promise<RgeServer> {
   const { embedder, store, tokenizer, modelName, keys, allowRemoteImages = false, logLevel = "info" } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const queue = new WorkQueue(limits.itemsUnderWay);
+  const queue = new WorkQueue(limits.itemsUnderWay, limits.timeoutMs / 1000 / 2);
   const context: ServerContext = {
     modelName,
     embedder,

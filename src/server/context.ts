@@ -21,7 +21,7 @@ export interface ServerLimits {
   readonly imageBytes: number;
   /** Items of one request. @default 512 */
   readonly itemsPerRequest: number;
-  /** Items under way, of all requests together. @default 1024 */
+  /** Items under way, of all requests together; fewer where they would take half the timeout. @default 1024 */
   readonly itemsUnderWay: number;
   /** Milliseconds until a request is given up. @default 120,000 */
   readonly timeoutMs: number;
