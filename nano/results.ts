@@ -164,22 +164,24 @@ took; \`direct-lm\` keeps the LM term; \`oracle\` has contrast on the oracle's r
 
 ${table(["arm", "rationale read", "seeds", "steps", "classification", "vqa", "retrieval", "grounding", "IND", "OOD", "overall"], rows)}
 
-${byDataset()}`;
+${byDataset()}
+
+${whereNotSection()}
+
+${leakSection()}`;
 }
 
 /** P@1 of the arms on each dataset, means over seeds. */
 function byDataset(): string {
-  const armsShown: readonly (readonly [string, number | "oracle"])[] = [
+  const armsShown = [
     ["rge", 64],
     ["direct", 0],
     ["direct-time", 0],
     ["oracle", 64],
-  ];
+  ] as const;
   const columns = armsShown.flatMap(([arm, budget]) => {
-    const reports = reportsOf(arm);
-    if (reports.length === 0) return [];
-    const lists = reports.map((report) => report.budgets.find((it) => it.budget === budget)!.datasets);
-    return [{ arm, p1: lists[0]!.map((_, i) => lists.reduce((sum, list) => sum + list[i]!.p1, 0) / lists.length) }];
+    const p1 = meanP1(arm, budget);
+    return p1 === undefined ? [] : [{ arm, p1 }];
   });
   const { datasets } = nano.budgets[0]!;
   const rows = datasets.map(({ name, hops, ood }, i) => [
@@ -189,6 +191,52 @@ function byDataset(): string {
     ...columns.map(({ p1 }) => percent(p1[i])),
   ]);
   return table(["dataset", "", "steps", ...columns.map(({ arm }) => arm)], rows);
+}
+
+/** Datasets on which an arm without rationales is at least as good, in the time that \`rge\` took. */
+function whereNotSection(): string {
+  const [reasoned, direct] = [meanP1("rge", 64), meanP1("direct-time", 0)];
+  if (reasoned === undefined || direct === undefined) return "";
+  const worse = nano.budgets[0]!.datasets.flatMap(({ name }, i) =>
+    reasoned[i]! > direct[i]! ? [] : [`${name} (${percent(reasoned[i])} against ${percent(direct[i])})`],
+  );
+  if (worse.length === 0) return "Reasoning helps on every dataset.";
+  return `Reasoning does not help, in equal time, on ${worse.join(", ")}.`;
+}
+
+/** Why contrast on the oracle's rationales does or does not fail: queries told apart by whether the model writes what the oracle does. */
+function leakSection(): string {
+  const rows = ["rge", "oracle"].flatMap((arm) => {
+    const reports = reportsOf(arm);
+    if (reports.length === 0) return [];
+    const splits = reports.map((report) => splitOf(report.budgets.find((it) => it.budget === 64)!.datasets));
+    return [[arm, ...(["share", "same", "other"] as const).map((key) => withSpread(splits.map((it) => it[key])))]];
+  });
+  return `### Training on the oracle's rationales
+
+The paper argues that contrast on the oracle's rationales, which leak the answer, leaves a model that cannot use its own. All queries of all datasets, by whether the
+rationale that the model itself wrote says what the oracle's does:
+
+${table(["arm", "share that says the same", "P@1 where it does", "P@1 where not"], rows)}`;
+}
+
+/** Share of rationales that say what the oracle's says, and P@1 among those queries and among the others. */
+function splitOf(datasets: BudgetFigures["datasets"]): { share: number; same: number; other: number } {
+  const sums = { queries: 0, same: 0, hitsSame: 0, hitsOther: 0 };
+  for (const { queries, contentShare, p1WhereSame, p1WhereOther } of datasets) {
+    sums.queries += queries;
+    sums.same += contentShare * queries;
+    sums.hitsSame += contentShare * queries * (p1WhereSame ?? 0);
+    sums.hitsOther += (1 - contentShare) * queries * (p1WhereOther ?? 0);
+  }
+  const { queries, same, hitsSame, hitsOther } = sums;
+  return { share: same / queries, same: hitsSame / same, other: hitsOther / (queries - same) };
+}
+
+/** P@1 of an arm on each dataset, means over seeds; `undefined` where it has not run. */
+function meanP1(arm: string, budget: number): number[] | undefined {
+  const lists = reportsOf(arm).map((report) => report.budgets.find((it) => it.budget === budget)!.datasets);
+  return lists[0]?.map((_, i) => lists.reduce((sum, list) => sum + list[i]!.p1, 0) / lists.length);
 }
 
 /** What the arm's seeds came to. */
