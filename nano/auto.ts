@@ -13,6 +13,7 @@ import { RowEvaluator, type QueryOutcome } from "../src/eval/evaluate.ts";
 import { readScenes } from "../src/eval/scenes.ts";
 import {
   cheapestKeeping,
+  fitSureness,
   tradeOffs,
   type KnownQuery,
   type ScoredHit,
@@ -51,12 +52,8 @@ function hitsOf({ scores }: QueryOutcome): ScoredHit[] {
   return [...scores].map((cosine, i) => ({ cosine, right: i === 0 })).sort((a, b) => b.cosine - a.cosine);
 }
 
-/** What a threshold comes to on queries that it was not learnt from. */
-function at(points: readonly TradeOff[], margin: number): TradeOff {
-  return points.findLast((point) => point.margin <= margin)!;
-}
-
-const points = tradeOffs(judged);
+const sure = fitSureness(learnt);
+const points = tradeOffs(judged, sure);
 const [never, always] = [points[0]!, points.at(-1)!];
 const gain = (point: TradeOff): number => (point.accuracy - never.accuracy) / (always.accuracy - never.accuracy);
 const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
@@ -64,10 +61,10 @@ console.log(
   `${learnt.length} queries to learn from, ${judged.length} judged; P@1 ${percent(never.accuracy)} direct, ${percent(always.accuracy)} reasoned`,
 );
 for (const share of SHARES) {
-  const { margin } = cheapestKeeping(tradeOffs(learnt), share);
-  const found = at(points, margin);
+  const { leastSure } = cheapestKeeping(tradeOffs(learnt, sure), share);
+  const found = points.findLast((point) => point.leastSure <= leastSure)!;
   console.log(
-    `keep ${percent(share)}: margin ${margin.toPrecision(3)}, P@1 ${percent(found.accuracy)}, ${percent(gain(found))} of the gain with ${percent(found.tokens)} of the tokens`,
+    `keep ${percent(share)}: where less than ${percent(leastSure)} sure, P@1 ${percent(found.accuracy)}, ${percent(gain(found))} of the gain with ${percent(found.tokens)} of the tokens`,
   );
 }
 // Whoever knew where direct is right would reason for the others only, the short rationales first.

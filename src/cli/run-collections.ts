@@ -164,12 +164,12 @@ async function learn({ args, context, store, folder, name }: Work): Promise<Said
     messages.progress.clear();
     const calibration = calibrate(origin.modelHash, known, share);
     await writeCalibration(folder, name, calibration);
-    const points = tradeOffs(known);
+    const points = tradeOffs(known, calibration.sure);
     const chosen = cheapestKeeping(points, share);
     return {
       text: [
         `${formatCount(known.length)} queries: right at once ${percent(points[0]!.accuracy)} without reasoning, ${percent(points.at(-1)!.accuracy)} with`,
-        `auto reasons below a margin of ${chosen.margin.toPrecision(3)}: ${percent(chosen.accuracy)} with ${percent(chosen.tokens)} of the tokens`,
+        `auto reasons where the direct result is less than ${percent(Math.min(1, chosen.leastSure))} sure: ${percent(chosen.accuracy)} with ${percent(chosen.tokens)} of the tokens`,
       ].join("\n"),
       json: { ...calibration, ...chosen, never: points[0], always: points.at(-1) },
     };

@@ -4,17 +4,23 @@ import { existsSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { NANO } from "../checkpoint/nano.ts";
+import type { Embedder } from "../embed/embedder.ts";
 import { WEIGHT_FORMATS } from "../embed/formats.ts";
 import { UsageError } from "../errors.ts";
+import { calibrate } from "../search/calibration.ts";
 import type { ExampleQuestion } from "../search/examples.ts";
+import { askKnown, readKnownQueries } from "../search/known-queries.ts";
+import { QueryEmbedder } from "../search/query-embedder.ts";
+import { Searcher } from "../search/searcher.ts";
 import type { JobStatus } from "../server/index-jobs.ts";
-import { writeGallery } from "../scenes/gallery.ts";
+import { QUESTIONS_FILE, writeGallery } from "../scenes/gallery.ts";
 import { checkOrigin } from "../store/check.ts";
+import type { Collection } from "../store/store.ts";
 import type { Arguments } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
 import { indexProgress, sentenceOf } from "./index-progress.ts";
 import { loadModel, localFolder } from "./load-model.ts";
-import { openStore, storeFolder, writeExamples } from "./open-store.ts";
+import { openStore, readCalibration, storeFolder, writeCalibration, writeExamples } from "./open-store.ts";
 import { originFor } from "./origin.ts";
 import { listen, portOf, untilStopped } from "./serving.ts";
 
@@ -24,6 +30,8 @@ const GALLERY_SEED = 0;
 /** Questions that the page offers. */
 const OFFERED = 8;
 const POLL_MS = 100;
+/** Share of what reasoning gains that `auto` is to keep. */
+const KEPT_GAIN = 0.95;
 
 /**
  * Indexes, serves and opens the page, until Ctrl-C.
@@ -66,6 +74,7 @@ export async function runStart(args: Arguments, context: CommandContext): Promis
   server.jobs.start(collection, source);
   if (!args.has("no-open")) openBrowser(page, context);
   await watchJob(() => server.jobs.statusOf(name)!, name, context);
+  if (given === undefined) await calibrateGallery(source, { collection, embedder, folder }, context);
   return await untilStopped(server, context);
 }
 
@@ -103,6 +112,30 @@ async function galleryIn(folder: string, collection: string, { messages, interru
     rmSync(drawing, { recursive: true, force: true });
   }
   return gallery;
+}
+
+/** Learns from the questions that the page does not offer when nano is sure, unless that is known. */
+async function calibrateGallery(
+  gallery: string,
+  { collection, embedder, folder }: { collection: Collection; embedder: Embedder; folder: string },
+  { messages, interrupt: { signal } }: CommandContext,
+): Promise<void> {
+  const { name, origin } = collection;
+  if (signal.aborted || readCalibration(folder, name)?.modelHash === origin.modelHash) return;
+  try {
+    const queries = (await readKnownQueries(join(gallery, QUESTIONS_FILE), collection, signal)).slice(OFFERED);
+    const known = await askKnown(new Searcher(new QueryEmbedder(embedder), collection), queries, {
+      signal,
+      onProgress: (done) =>
+        messages.progress.update({ what: "calibrating", done, total: queries.length, unit: "items" }),
+    });
+    await writeCalibration(folder, name, calibrate(origin.modelHash, known, KEPT_GAIN));
+    messages.notice(`${name} is calibrated with ${known.length} questions`);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    messages.progress.clear();
+  }
 }
 
 /** A collection's name from a folder's: what a name may not have becomes `-`. */

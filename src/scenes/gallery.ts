@@ -21,11 +21,13 @@ export interface GalleryQuestion {
 /** What is asked for whole pictures; the last is one change more than any that nano was trained on. */
 const DATASETS = ["CaptionToImage", "Change", "Reached", "ChangeThree"];
 const QUESTIONS_EACH = 30;
+/** Rows that `rge collections calibrate` reads. */
+export const QUESTIONS_FILE = "questions.jsonl";
 const METADATA_FILE = "metadata.jsonl";
 
 /**
  * Draws pictures of evaluation's side, each question's answer and what is nearly it among them, and writes captions and
- * contents as Hugging Face's imagefolder has them. The same seed gives the same files.
+ * contents as Hugging Face's imagefolder has them, the questions beside them. The same seed gives the same files.
  * @returns the questions, those of one kind apart from each other
  */
 export async function writeGallery(root: string, seed: number, signal: AbortSignal): Promise<GalleryQuestion[]> {
@@ -61,5 +63,8 @@ export async function writeGallery(root: string, seed: number, signal: AbortSign
     const lines = [...rows].filter(([file]) => dirname(file) === folder).map(([, row]) => `${JSON.stringify(row)}\n`);
     writeFileSync(join(root, folder, METADATA_FILE), lines.join(""));
   }
-  return Array.from({ length: QUESTIONS_EACH }, (_, i) => kinds.map((questions) => questions[i]!)).flat();
+  const questions = Array.from({ length: QUESTIONS_EACH }, (_, i) => kinds.map((kind) => kind[i]!)).flat();
+  const known = questions.map(({ text, image, answer }) => `${JSON.stringify({ text, image, right: answer })}\n`);
+  writeFileSync(join(root, QUESTIONS_FILE), known.join(""));
+  return questions;
 }

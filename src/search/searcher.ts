@@ -2,10 +2,10 @@
 import type { EmbedItem, EmbedResult, ImageSource } from "../embed/types.ts";
 import { InputError, StoreError } from "../errors.ts";
 import type { Collection, Filter, Hit } from "../store/store.ts";
-import { chanceOf, marginOf, type Calibration } from "./calibration.ts";
+import { chanceOf, surenessOf, type Calibration } from "./calibration.ts";
 import { loadQuery, type LoadedQuery, type OnRationale, type QueryEmbedder } from "./query-embedder.ts";
 
-/** Whether the model reasons: never, always, or where the direct result is unsure. */
+/** Whether the model reasons: never, always, or where the direct result is unsure (without a calibration, always). */
 export type SearchMode = "direct" | "reason" | "auto";
 export const SEARCH_MODES: readonly SearchMode[] = ["direct", "reason", "auto"];
 
@@ -62,12 +62,6 @@ export interface SearchOptions extends OnRationale {
 export const MAX_LIMIT = 1000;
 const MAX_TEXT_CHARS = 20_000;
 
-/**
- * Margin of the best two direct hits below which `auto` reasons where no calibration says otherwise, as measured with nano on
- * Scenes (docs/results.md).
- */
-const DEFAULT_MARGIN = 0.1;
-
 /** A ranking of one way of asking. */
 interface Asked {
   readonly hits: readonly SearchHit[];
@@ -114,8 +108,9 @@ export class Searcher {
       return { hits, result, cached };
     };
     const { mode } = checked;
-    const direct = mode === "direct" || mode === "auto" || compare ? await ask(false) : undefined;
-    const reasons = mode === "reason" || (mode === "auto" && this.#isUnsure(direct!.hits));
+    const isAuto = mode === "auto" && this.#calibration !== undefined;
+    const direct = mode === "direct" || isAuto || compare ? await ask(false) : undefined;
+    const reasons = mode !== "direct" && !(isAuto && this.#isSure(direct!.hits));
     const reasoned = reasons ? await ask({ maxNewTokens: checked.maxNewTokens, onBudget: "force-emb" }) : undefined;
     const { hits, result, cached } = reasoned ?? direct!;
     return {
@@ -144,7 +139,7 @@ export class Searcher {
 
   async #nearest({ embedding, finish }: EmbedResult, query: CheckedQuery): Promise<SearchHit[]> {
     const { words, where, exact } = query;
-    // The margin needs two.
+    // How sure a result is shows in the best two.
     const hits = await this.#collection.search({
       vector: embedding,
       words,
@@ -155,13 +150,14 @@ export class Searcher {
     const curve = this.#calibration?.[finish === "direct" ? "direct" : "reason"];
     return hits.map((hit) => ({
       ...hit,
-      chance: curve === undefined || hit.cosine === undefined ? undefined : chanceOf(curve, hit.cosine),
+      chance: curve === undefined || hit.cosine === undefined ? undefined : chanceOf(curve, [hit.cosine]),
     }));
   }
 
-  #isUnsure(hits: readonly SearchHit[]): boolean {
-    const margin = marginOf(hits.flatMap(({ cosine }) => cosine ?? []));
-    return margin < (this.#calibration?.margin ?? DEFAULT_MARGIN);
+  #isSure(hits: readonly SearchHit[]): boolean {
+    const { sure, leastSure } = this.#calibration!;
+    const cosines = hits.flatMap(({ cosine }) => cosine ?? []);
+    return surenessOf(sure, cosines) >= leastSure;
   }
 
   #cut(hits: readonly SearchHit[], { limit, leastChance }: CheckedQuery): SearchHit[] {

@@ -18,7 +18,7 @@ interface Figures {
   }[];
 }
 
-test("npm start shows a reasoned match, the right candidate first", () => {
+test("the example shows a reasoned match, the right candidate first", () => {
   const output = execFileSync(process.execPath, [join(ROOT, "examples/match.ts")], { encoding: "utf8" });
   const [question, changed] = output.split(/(?=^scene\.png)/m);
   assert.match(question!, /rationale +\S.*yellow square\.\n +[\d.]+ +yellow square\n/);

@@ -36,7 +36,7 @@ async function started(args: readonly string[]) {
     await once(child, "close");
     assert.equal(child.exitCode, 130);
   };
-  return { url, readyMs, sentence, stop };
+  return { url, readyMs, sentence, until, stop };
 }
 
 test("without a folder it is the gallery, which answers the questions that the page offers", async (t) => {
@@ -67,6 +67,9 @@ test("without a folder it is the gallery, which answers the questions that the p
     `ready after ${(first.readyMs / 1000).toFixed(1)} s; reasoned searches ${times.map((ms) => ms.toFixed(0)).join(", ")} ms`,
   );
   assert.equal(written, examples.length);
+  assert.ok(Number(await first.until(/gallery is calibrated with (\d+) questions/)) > 100);
+  const { body: asked } = await ask(`${first.url}/v1/collections/gallery/search`, { text: examples[0]!.text });
+  assert.ok(asked.hits[0].chance > asked.hits[5].chance);
   await first.stop();
 
   const again = await started([]);

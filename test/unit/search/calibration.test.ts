@@ -6,12 +6,18 @@ import {
   chanceOf,
   cheapestKeeping,
   fitLogistic,
-  marginOf,
+  fitSureness,
+  surenessOf,
   parseCalibration,
   tradeOffs,
   type KnownQuery,
+  type Logistic,
 } from "../../../src/search/calibration.ts";
 import { StoreError } from "../../../src/errors.ts";
+
+function numbers({ weights, offset }: Logistic): number[] {
+  return [...weights, offset];
+}
 
 /** Queries whose direct answers are the likelier right the surer they are, and whose reasoned ones mostly are. */
 function queries(count: number, seed: number): KnownQuery[] {
@@ -33,23 +39,29 @@ function queries(count: number, seed: number): KnownQuery[] {
 
 test("each threshold's accuracy and tokens are those of applying it", () => {
   const known = queries(300, 1);
-  const points = tradeOffs(known);
+  const sure = fitSureness(known);
+  const points = tradeOffs(known, sure);
   assert.ok(points.length > 100);
   const all = known.reduce((sum, { rationaleTokens }) => sum + rationaleTokens, 0);
-  for (const { margin, accuracy, tokens } of points) {
+  for (const { leastSure, accuracy, tokens } of points) {
     let [right, spent] = [0, 0];
     for (const { direct, reason, rationaleTokens } of known) {
-      const reasons = marginOf(direct.map(({ cosine }) => cosine)) < margin;
+      const reasons =
+        surenessOf(
+          sure,
+          direct.map(({ cosine }) => cosine),
+        ) < leastSure;
       if (reasons) spent += rationaleTokens;
       if ((reasons ? reason : direct)[0]!.right) right++;
     }
-    assert.ok(Math.abs(accuracy - right / known.length) < 1e-12, `margin ${margin}`);
-    assert.ok(Math.abs(tokens - spent / all) < 1e-12, `margin ${margin}`);
+    assert.ok(Math.abs(accuracy - right / known.length) < 1e-12, `below ${leastSure}`);
+    assert.ok(Math.abs(tokens - spent / all) < 1e-12, `below ${leastSure}`);
   }
 });
 
 test("the cheapest threshold keeps the share of the gain that is asked for, and no cheaper one does", () => {
-  const points = tradeOffs(queries(300, 2));
+  const known = queries(300, 2);
+  const points = tradeOffs(known, fitSureness(known));
   const [never, always] = [points[0]!.accuracy, points.at(-1)!.accuracy];
   assert.ok(always > never);
   const chosen = cheapestKeeping(points, 0.9);
@@ -58,42 +70,44 @@ test("the cheapest threshold keeps the share of the gain that is asked for, and 
   for (const { accuracy, tokens } of points)
     if (tokens < chosen.tokens) assert.ok(accuracy < never + 0.9 * (always - never));
   // Where reasoning gains nothing, it is never done.
-  const worse = tradeOffs(queries(50, 3).map((it) => ({ ...it, reason: [{ cosine: 1, right: false }] })));
-  assert.equal(cheapestKeeping(worse, 0.9).tokens, 0);
+  const worse = queries(50, 3).map((it) => ({ ...it, reason: [{ cosine: 1, right: false }] }));
+  assert.equal(cheapestKeeping(tradeOffs(worse, fitSureness(worse)), 0.9).tokens, 0);
 });
 
-test("the logistic curve is the likeliest: no other nearby explains the hits better", () => {
+test("the logistic curve is the likeliest: no other nearby explains the samples better", () => {
   const random = seededRandom(4);
-  const hits = Array.from({ length: 4000 }, () => {
-    const cosine = random() * 2 - 1;
-    return { cosine, right: random() < chanceOf({ slope: 6, offset: -2 }, cosine) };
+  const truth = { weights: [6, -3], offset: -2 };
+  const samples = Array.from({ length: 8000 }, () => {
+    const x = [random() * 2 - 1, random() * 2 - 1];
+    return { x, right: random() < chanceOf(truth, x) };
   });
-  const fitted = fitLogistic(hits);
-  assert.ok(Math.abs(fitted.slope - 6) < 0.6 && Math.abs(fitted.offset + 2) < 0.3, JSON.stringify(fitted));
-  const loss = ({ slope, offset }: typeof fitted): number =>
-    hits.reduce((sum, { cosine, right }) => {
-      const p = chanceOf({ slope, offset }, cosine);
-      return sum - Math.log(right ? p : 1 - p);
-    }, 0);
-  for (const [a, b] of [
-    [0.1, 0],
-    [-0.1, 0],
-    [0, 0.1],
-    [0, -0.1],
-    [0.1, -0.05],
-  ])
-    assert.ok(loss(fitted) < loss({ slope: fitted.slope + a!, offset: fitted.offset + b! }));
+  const fitted = fitLogistic(samples);
+  numbers(fitted).forEach((value, i) => assert.ok(Math.abs(value - numbers(truth)[i]!) < 0.4, JSON.stringify(fitted)));
+  const loss = (curve: Logistic): number =>
+    samples.reduce((sum, { x, right }) => sum - Math.log(right ? chanceOf(curve, x) : 1 - chanceOf(curve, x)), 0);
+  for (const [a, b, c] of [
+    [0.1, 0, 0],
+    [-0.1, 0, 0],
+    [0, 0.1, 0],
+    [0, -0.1, 0],
+    [0, 0, 0.1],
+    [0, 0, -0.1],
+    [0.1, 0.1, -0.05],
+  ]) {
+    const [first, second] = fitted.weights;
+    assert.ok(loss(fitted) < loss({ weights: [first! + a!, second! + b!], offset: fitted.offset + c! }));
+  }
 });
 
-test("hits that are told apart perfectly, or all right, leave a curve that is finite", () => {
+test("samples that are told apart perfectly, or all right, leave a curve that is finite", () => {
   for (const rights of [
     [0.8, 0.9],
     [0.8, 0.9, 0.1, 0.2],
   ]) {
-    const hits = [0.1, 0.2, 0.8, 0.9].map((cosine) => ({ cosine, right: rights.includes(cosine) }));
-    const { slope, offset } = fitLogistic(hits);
-    assert.ok(Number.isFinite(slope) && Number.isFinite(offset));
-    assert.ok(chanceOf({ slope, offset }, 0.95) > 0.5);
+    const samples = [0.1, 0.2, 0.8, 0.9].map((cosine) => ({ x: [cosine], right: rights.includes(cosine) }));
+    const curve = fitLogistic(samples);
+    assert.ok([...curve.weights, curve.offset].every(Number.isFinite));
+    assert.ok(chanceOf(curve, [0.95]) > 0.5);
   }
 });
 

@@ -14,9 +14,11 @@ import { ORIGIN } from "../../support/store-cases.ts";
 const NAMES = ["circle", "square", "star", "heart", "moon", "cross"];
 const CALIBRATION: Calibration = {
   modelHash: ORIGIN.modelHash,
-  margin: 0.3,
-  direct: { slope: 10, offset: -5 },
-  reason: { slope: 20, offset: -10 },
+  // A lead of 0.3.
+  sure: { weights: [0, 10], offset: -3 },
+  leastSure: 0.5,
+  direct: { weights: [10], offset: -5 },
+  reason: { weights: [20], offset: -10 },
   queries: 100,
 };
 
@@ -105,6 +107,11 @@ test("auto reasons where the direct result is unsure, and only there", async () 
   // A limit of one does not hide how close the second is.
   const narrow = await searcher(CALIBRATION).search({ text: "maybe heart", mode: "auto", limit: 1 });
   assert.deepEqual([narrow.reasoned, narrow.hits.length], [true, 1]);
+});
+
+test("without a calibration nothing says what is sure, and auto reasons at once", async () => {
+  const { reasoned, directHits } = await searcher().search({ text: "star", mode: "auto" });
+  assert.deepEqual([reasoned, directHits, asked.length], [true, undefined, 1]);
 });
 
 test("both ways can be compared, and the rationale followed", async () => {
