@@ -16,6 +16,7 @@ const VARIABLES: readonly (readonly [string, string])[] = [
   ["HF_HUB_OFFLINE", "1 uses what is downloaded and never asks the network."],
   ["RGE_ENGINE_KEY", "Key of the engine that `rge rationales` asks. [OPENAI_API_KEY]"],
   ["RGE_CACHE", "Folder of compiled graphs. [~/.cache/rge]"],
+  ["RGE_STORE", "Folder of collections. [~/.local/share/rge]"],
   ["RGE_DEBUG", "1 prints errors with their stacks."],
 ];
 

@@ -1,5 +1,4 @@
 /** `rge collections`: its actions. */
-import { WEIGHT_FORMATS } from "../embed/formats.ts";
 import { UsageError } from "../errors.ts";
 import { readKnownQueries, askKnown } from "../search/known-queries.ts";
 import { calibrate, cheapestKeeping, tradeOffs } from "../search/calibration.ts";
@@ -11,6 +10,7 @@ import type { Arguments } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
 import { EXIT } from "./exit-status.ts";
 import { loadModel } from "./load-model.ts";
+import { modelPlan } from "./model-options.ts";
 import { dropCollection, openStore, readCalibration, storeFolder, writeCalibration } from "./open-store.ts";
 import { writeText } from "./output.ts";
 import { formatCount } from "./units.ts";
@@ -138,20 +138,7 @@ async function learn({ args, context, store, folder, name }: Work): Promise<Said
   if (share < 0 || share > 1) throw new UsageError(`--keep-gain is a number from 0 to 1, got ${share}`);
   const collection = await store.open(name);
   const { origin } = collection;
-  await using embedder = await loadModel(
-    {
-      model: args.text("model") ?? origin.model,
-      adapter: undefined,
-      load: {
-        weights: args.choice("weights", WEIGHT_FORMATS),
-        batch: undefined,
-        threads: undefined,
-        closingPrompt: undefined,
-        cacheDir: undefined,
-      },
-    },
-    context,
-  );
+  await using embedder = await loadModel(modelPlan(args, args.text("model") ?? origin.model, { many: false }), context);
   checkOrigin(name, origin, { ...origin, modelHash: embedder.info.hash, dimension: embedder.info.hidden });
   const { messages, interrupt } = context;
   try {

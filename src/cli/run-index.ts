@@ -2,7 +2,6 @@
 import { statSync, watch } from "node:fs";
 import { resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { WEIGHT_FORMATS } from "../embed/formats.ts";
 import type { Embedder } from "../embed/embedder.ts";
 import { messageOf, UsageError } from "../errors.ts";
 import { countSource, readSource } from "../search/source.ts";
@@ -14,6 +13,7 @@ import type { CommandContext } from "./command.ts";
 import { EXIT } from "./exit-status.ts";
 import { indexProgress, sentenceOf } from "./index-progress.ts";
 import { loadModel } from "./load-model.ts";
+import { modelPlan } from "./model-options.ts";
 import { dropCollection, openStore, storeFolder } from "./open-store.ts";
 import { originFor } from "./origin.ts";
 import { writeText } from "./output.ts";
@@ -44,20 +44,7 @@ export async function runIndex(args: Arguments, context: CommandContext): Promis
   const known = isThere ? (await store.open(name)).origin : undefined;
   const model = args.text("model") ?? known?.model;
   if (model === undefined) throw new UsageError("--model is missing: a folder, or a name on the hub");
-  await using embedder = await loadModel(
-    {
-      model,
-      adapter: args.text("adapter"),
-      load: {
-        weights: args.choice("weights", WEIGHT_FORMATS),
-        batch: args.whole("batch", 1),
-        threads: args.whole("threads", 1),
-        closingPrompt: undefined,
-        cacheDir: undefined,
-      },
-    },
-    context,
-  );
+  await using embedder = await loadModel(modelPlan(args, model, { many: true }), context);
   const origin = originFor(model, embedder, args.has("rebuild") ? undefined : known, {
     instruction: args.text("instruction"),
     minPixels: args.whole("min-pixels", 1),

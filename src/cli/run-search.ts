@@ -1,5 +1,4 @@
 /** `rge search`: options, the answer as text or JSON. */
-import { WEIGHT_FORMATS } from "../embed/formats.ts";
 import { UsageError } from "../errors.ts";
 import { QueryEmbedder } from "../search/query-embedder.ts";
 import { SEARCH_MODES, Searcher, type SearchAnswer } from "../search/searcher.ts";
@@ -9,6 +8,7 @@ import type { Arguments } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
 import { EXIT } from "./exit-status.ts";
 import { loadModel } from "./load-model.ts";
+import { modelPlan } from "./model-options.ts";
 import { printable } from "./messages.ts";
 import { openStore, readCalibration, storeFolder } from "./open-store.ts";
 import { writeText } from "./output.ts";
@@ -40,20 +40,7 @@ export async function runSearch(args: Arguments, context: CommandContext): Promi
   await using store = await openStore(folder);
   const collection = await store.open(name);
   const { origin } = collection;
-  await using embedder = await loadModel(
-    {
-      model: args.text("model") ?? origin.model,
-      adapter: args.text("adapter"),
-      load: {
-        weights: args.choice("weights", WEIGHT_FORMATS),
-        batch: 1,
-        threads: args.whole("threads", 1),
-        closingPrompt: undefined,
-        cacheDir: undefined,
-      },
-    },
-    context,
-  );
+  await using embedder = await loadModel(modelPlan(args, args.text("model") ?? origin.model, { many: false }), context);
   checkOrigin(name, origin, { ...origin, modelHash: embedder.info.hash, dimension: embedder.info.hidden });
   const searcher = new Searcher(new QueryEmbedder(embedder), collection, readCalibration(folder, name));
   const answer = await searcher.search(query, { signal: context.interrupt.signal });

@@ -1,12 +1,12 @@
 /** `rge serve`: options, listening, stopping. */
 import { statSync } from "node:fs";
 import { NANO } from "../checkpoint/nano.ts";
-import { WEIGHT_FORMATS } from "../embed/formats.ts";
 import { UsageError } from "../errors.ts";
 import { KeyRing } from "../server/keys.ts";
 import type { Arguments } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
 import { loadModel, localFolder } from "./load-model.ts";
+import { modelPlan } from "./model-options.ts";
 import { openStore, storeFolder } from "./open-store.ts";
 import { listen, portOf, untilStopped } from "./serving.ts";
 
@@ -34,20 +34,7 @@ export async function runServe(args: Arguments, context: CommandContext): Promis
   const folder = storeFolder(args.text("store"));
   await using store = await openStore(folder);
   const modelFolder = await localFolder(model, context);
-  await using embedder = await loadModel(
-    {
-      model: modelFolder,
-      adapter: args.text("adapter"),
-      load: {
-        weights: args.choice("weights", WEIGHT_FORMATS),
-        batch: args.whole("batch", 1),
-        threads: args.whole("threads", 1),
-        closingPrompt: undefined,
-        cacheDir: undefined,
-      },
-    },
-    context,
-  );
+  await using embedder = await loadModel(modelPlan(args, modelFolder, { many: true }), context);
   const more = {
     keys,
     filesRoot,

@@ -5,7 +5,6 @@ import { basename, join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { NANO } from "../checkpoint/nano.ts";
 import type { Embedder } from "../embed/embedder.ts";
-import { WEIGHT_FORMATS } from "../embed/formats.ts";
 import { UsageError } from "../errors.ts";
 import { calibrate } from "../search/calibration.ts";
 import type { ExampleQuestion } from "../search/examples.ts";
@@ -20,6 +19,7 @@ import type { Arguments } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
 import { indexProgress, sentenceOf } from "./index-progress.ts";
 import { loadModel, localFolder } from "./load-model.ts";
+import { modelPlan } from "./model-options.ts";
 import { openStore, readCalibration, storeFolder, writeCalibration, writeExamples } from "./open-store.ts";
 import { originFor } from "./origin.ts";
 import { listen, portOf, untilStopped } from "./serving.ts";
@@ -55,14 +55,7 @@ export async function runStart(args: Arguments, context: CommandContext): Promis
     );
   const source = given ?? (await galleryIn(folder, name, context));
   const modelFolder = await localFolder(model, context);
-  const load = {
-    weights: args.choice("weights", WEIGHT_FORMATS),
-    batch: args.whole("batch", 1),
-    threads: args.whole("threads", 1),
-    closingPrompt: undefined,
-    cacheDir: undefined,
-  };
-  await using embedder = await loadModel({ model: modelFolder, adapter: undefined, load }, context);
+  await using embedder = await loadModel(modelPlan(args, modelFolder, { many: true }), context);
   const origin = originFor(model, embedder, known);
   if (known !== undefined) checkOrigin(name, known, origin);
   const collection = known === undefined ? await store.create(name, origin) : await store.open(name);

@@ -1,5 +1,6 @@
 /** `rge collections`: what there is, and its upkeep. */
 import type { Command } from "../command.ts";
+import { modelOptions } from "../model-options.ts";
 import { STORE_OPTION } from "../open-store.ts";
 
 const MORE = String.raw`
@@ -31,9 +32,11 @@ export const command: Command = {
         STORE_OPTION,
         { name: "queries", value: "FILE", help: "Held-out queries to calibrate with." },
         { name: "keep-gain", value: "P", help: "Share of what reasoning gains that auto is to keep, 0 to 1. [0.9]" },
-        { name: "model", value: "M", help: "Where the collection's model is now, to calibrate. [as it was named]" },
-        { name: "weights", value: "T", help: "fp32, int8 or int4, to calibrate. [int8]" },
       ],
+    },
+    {
+      title: "Model, to calibrate",
+      options: modelOptions("Where the collection's model is now. [as it was named]", false),
     },
   ],
   more: MORE,

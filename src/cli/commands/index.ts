@@ -1,6 +1,6 @@
 /** `rge index`: pictures and texts become a collection. */
-import { WEIGHT_FORMATS } from "../../embed/formats.ts";
 import type { Command } from "../command.ts";
+import { modelOptions } from "../model-options.ts";
 import { STORE_OPTION } from "../open-store.ts";
 
 const MORE = String.raw`
@@ -50,16 +50,7 @@ export const command: Command = {
         { name: "watch", help: "Goes on when the folder changes, until Ctrl-C." },
       ],
     },
-    {
-      title: "Model",
-      options: [
-        { name: "model", value: "M", help: "Folder, or owner/name[@revision] on the hub. [the collection's]" },
-        { name: "adapter", value: "A", help: "A PEFT LoRA adapter, merged at load." },
-        { name: "weights", value: "T", help: `${WEIGHT_FORMATS.join(", ")}. [int8]` },
-        { name: "batch", value: "N", help: "Items embedded together. [16]" },
-        { name: "threads", value: "N", help: "Threads inside one operator. [all cores]" },
-      ],
-    },
+    { title: "Model", options: modelOptions("Folder, or owner/name[@revision] on the hub. [the collection's]", true) },
   ],
   more: MORE,
   run: async (args, context) => (await import("../run-index.ts")).runIndex(args, context),

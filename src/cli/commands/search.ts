@@ -1,6 +1,6 @@
 /** `rge search`: asks a collection. */
-import { WEIGHT_FORMATS } from "../../embed/formats.ts";
 import type { Command } from "../command.ts";
+import { modelOptions } from "../model-options.ts";
 import { STORE_OPTION } from "../open-store.ts";
 
 const MORE = String.raw`
@@ -46,15 +46,7 @@ export const command: Command = {
         { name: "exact", help: "Scans all vectors rather than an index." },
       ],
     },
-    {
-      title: "Model",
-      options: [
-        { name: "model", value: "M", help: "Where the collection's model is now. [as it was named]" },
-        { name: "adapter", value: "A", help: "A PEFT LoRA adapter, merged at load." },
-        { name: "weights", value: "T", help: `${WEIGHT_FORMATS.join(", ")}. [int8]` },
-        { name: "threads", value: "N", help: "Threads inside one operator. [all cores]" },
-      ],
-    },
+    { title: "Model", options: modelOptions("Where the collection's model is now. [as it was named]", false) },
   ],
   more: MORE,
   run: async (args, context) => (await import("../run-search.ts")).runSearch(args, context),

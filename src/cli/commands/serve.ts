@@ -1,6 +1,6 @@
 /** `rge serve`: the server and its page. */
-import { WEIGHT_FORMATS } from "../../embed/formats.ts";
 import type { Command } from "../command.ts";
+import { modelOptions } from "../model-options.ts";
 import { STORE_OPTION } from "../open-store.ts";
 
 const MORE = String.raw`
@@ -37,13 +37,7 @@ export const command: Command = {
     },
     {
       title: "Model",
-      options: [
-        { name: "model", value: "M", help: "Folder, or owner/name[@revision] on the hub. [nano, the package's own]" },
-        { name: "adapter", value: "A", help: "A PEFT LoRA adapter, merged at load." },
-        { name: "weights", value: "T", help: `${WEIGHT_FORMATS.join(", ")}. [int8]` },
-        { name: "batch", value: "N", help: "Items embedded together. [16]" },
-        { name: "threads", value: "N", help: "Threads inside one operator. [all cores]" },
-      ],
+      options: modelOptions("Folder, or owner/name[@revision] on the hub. [nano, the package's own]", true),
     },
   ],
   more: MORE,

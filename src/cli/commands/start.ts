@@ -1,6 +1,6 @@
 /** `rge start`: from nothing to a page that searches, in one command. */
-import { WEIGHT_FORMATS } from "../../embed/formats.ts";
 import type { Command } from "../command.ts";
+import { modelOptions } from "../model-options.ts";
 import { STORE_OPTION } from "../open-store.ts";
 
 const MORE = String.raw`
@@ -30,12 +30,7 @@ export const command: Command = {
     },
     {
       title: "Model",
-      options: [
-        { name: "model", value: "M", help: "Folder, or owner/name[@revision] on the hub. [the collection's; nano]" },
-        { name: "weights", value: "T", help: `${WEIGHT_FORMATS.join(", ")}. [int8]` },
-        { name: "batch", value: "N", help: "Items embedded together. [16]" },
-        { name: "threads", value: "N", help: "Threads inside one operator. [all cores]" },
-      ],
+      options: modelOptions("Folder, or owner/name[@revision] on the hub. [the collection's; nano]", true),
     },
   ],
   more: MORE,
