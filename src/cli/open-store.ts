@@ -32,7 +32,7 @@ export async function openStore(folder: string): Promise<Store> {
     // They are optional: embedding alone needs no store of 200 MB.
     if ((error as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND")
       throw new StoreError(
-        "collections are kept with LanceDB, which is not installed: npm install @lancedb/lancedb@0.39.0 apache-arrow@18.1.0",
+        "collections are kept with LanceDB, which is not installed: npm install @lancedb/lancedb@0.30.0 apache-arrow@18.1.0",
         { cause: error },
       );
     throw error;
