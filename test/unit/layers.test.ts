@@ -24,6 +24,7 @@ const LEVELS: Readonly<Record<string, number>> = {
   train: 5,
   curate: 5,
   eval: 5,
+  client: 6,
   server: 6,
   cli: 7,
 };
@@ -99,8 +100,9 @@ test("only runtime/session.ts imports onnxruntime-node", () => {
   assert.deepEqual(importersOf("onnxruntime-node"), [join("runtime", "session.ts")]);
 });
 
-test("one file decodes with sharp, and one draws with it", () => {
-  assert.deepEqual(importersOf("sharp"), [join("input", "image.ts"), join("scenes", "draw.ts")]);
+test("one file decodes with sharp, one makes thumbnails with it, and one draws", () => {
+  const files = [join("input", "image.ts"), join("input", "thumbnail.ts"), join("scenes", "draw.ts")];
+  assert.deepEqual(importersOf("sharp"), files);
 });
 
 test("only graph/onnx.ts knows protobuf, and nobody imports a library for it", () => {
