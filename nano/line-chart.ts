@@ -19,12 +19,11 @@ export function lineChart(title: string, lines: readonly Line[]): string {
     MARGIN.left + ((x - left) / (right - left || 1)) * (WIDTH - MARGIN.left - MARGIN.right);
   const toY = (y: number): number =>
     HEIGHT - MARGIN.bottom - ((y - low) / (high - low || 1)) * (HEIGHT - MARGIN.top - MARGIN.bottom);
-  const levels = roundValues(low, high).map(
-    (
-      y,
-    ) => `<line x1="${MARGIN.left}" x2="${WIDTH - MARGIN.right}" y1="${toY(y).toFixed(1)}" y2="${toY(y).toFixed(1)}" stroke="#ddd"/>
-<text x="${MARGIN.left - 6}" y="${(toY(y) + 4).toFixed(1)}" text-anchor="end">${y}</text>`,
-  );
+  const levels = roundValues(low, high).map((y) => {
+    const at = toY(y);
+    return `<line x1="${MARGIN.left}" x2="${WIDTH - MARGIN.right}" y1="${at.toFixed(1)}" y2="${at.toFixed(1)}" stroke="#ddd"/>
+<text x="${MARGIN.left - 6}" y="${(at + 4).toFixed(1)}" text-anchor="end">${y}</text>`;
+  });
   const feet = roundValues(left, right).map(
     (x) => `<text x="${toX(x).toFixed(1)}" y="${HEIGHT - 8}" text-anchor="middle">${x}</text>`,
   );

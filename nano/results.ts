@@ -8,13 +8,15 @@ import { copyFileSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, wr
 import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
-import type { BudgetFigures } from "../src/eval/scenes.ts";
+import type { Budget, BudgetFigures } from "../src/eval/scenes.ts";
 import type { Means } from "../src/eval/means.ts";
 import { readLog } from "../src/train/index.ts";
 import { lineChart, type Line } from "./line-chart.ts";
 
 const DOCS = join(import.meta.dirname, "../docs");
 const GALLERY = "gallery";
+/** As `meanCells` gives them. */
+const MEANS = ["classification", "vqa", "retrieval", "grounding", "IND", "OOD", "overall"];
 /** Queries of the gallery: of these datasets the first that hits and the first that fails. */
 const SHOWN = ["TwoHop", "ThreeHop", "Change", "Reached", "Count", "CaptionToImage", "TwoHopCrop", "SymbolNovel"];
 
@@ -98,19 +100,17 @@ function nanoSection(): string {
     percent(figures.p1WhereOther),
     figures.rationaleTokens.toFixed(1),
   ]);
-  const means = ["classification", "vqa", "retrieval", "grounding", "IND", "OOD", "overall"].map(
-    (name, i): string[] => [
-      `**${name}**`,
-      "",
-      "",
-      percent(meanCells(direct.means)[i]),
-      `**${percent(meanCells(reasoned.means)[i])}**`,
-      "",
-      "",
-      "",
-      "",
-    ],
-  );
+  const means = MEANS.map((name, i): string[] => [
+    `**${name}**`,
+    "",
+    "",
+    percent(meanCells(direct.means)[i]),
+    `**${percent(meanCells(reasoned.means)[i])}**`,
+    "",
+    "",
+    "",
+    "",
+  ]);
   return `## nano, dataset by dataset
 
 \`rge eval --data scenes --budgets 0,8,16,32,64\`, model ${nano.modelHash.slice(0, 12)}, training seed 0. "Same" is the share of rationales that say what the
@@ -122,8 +122,7 @@ ${table(["dataset", "", "steps", "without", "reasoned", "same", "P@1 where same"
 
 function budgetSection(): string {
   const budgets = nano.budgets.filter((it): it is BudgetFigures & { budget: number } => it.budget !== "oracle");
-  const names = ["classification", "vqa", "retrieval", "grounding", "IND", "OOD", "overall"];
-  const lines = names.map((name, i): Line => ({
+  const lines = MEANS.map((name, i): Line => ({
     name,
     points: budgets.map(({ budget, means }) => [budget, 100 * meanCells(means)[i]!]),
   }));
@@ -133,7 +132,7 @@ function budgetSection(): string {
 
 A rationale that runs out of tokens is cut and \`<emb>\` put after it; 0 is no rationale.
 
-${table(["tokens", ...names], rows)}
+${table(["tokens", ...MEANS], rows)}
 
 ![P@1 by budget](budget.svg)`;
 }
@@ -142,10 +141,9 @@ function ablationSection(): string {
   const arms = ["rge", "direct", "direct-time", "direct-lm", "oracle"];
   const rows = arms.flatMap((arm) => {
     const reports = reportsOf(arm);
-    if (reports.length === 0) return [];
-    const budgets = reports[0]!.budgets.map(({ budget }) => budget);
+    const budgets = reports[0]?.budgets.map(({ budget }) => budget) ?? [];
     return budgets.map((budget): string[] => {
-      const cells = reports.map((report) => meanCells(report.budgets.find((it) => it.budget === budget)!.means));
+      const cells = figuresAt(reports, budget).map(({ means }) => meanCells(means));
       return [
         arm,
         budget === "oracle" ? "the oracle's" : budget === 0 ? "none" : "own",
@@ -158,11 +156,11 @@ function ablationSection(): string {
   if (rows.length === 0) return "";
   return `## What reasoning adds
 
-All arms start from the same model (the end of stage "practise") and have the same data, batches and optimizer; means over training seeds 0, 1, 2, with the
+\`npm run nano:ablation -- --steps ${stepsOf("rge")}\`. All arms start from the same model (the end of stage "practise") and have the same data, batches and optimizer; means over training seeds 0, 1, 2, with the
 sample standard deviation. \`direct\` is the paper's baseline, contrast without rationales, for as many steps; \`direct-time\` for as much time as \`rge\`
 took; \`direct-lm\` keeps the LM term; \`oracle\` has contrast on the oracle's rationales, which are not there when the model is used.
 
-${table(["arm", "rationale read", "seeds", "steps", "classification", "vqa", "retrieval", "grounding", "IND", "OOD", "overall"], rows)}
+${table(["arm", "rationale read", "seeds", "steps", ...MEANS], rows)}
 
 ${byDataset()}
 
@@ -193,7 +191,7 @@ function byDataset(): string {
   return table(["dataset", "", "steps", ...columns.map(({ arm }) => arm)], rows);
 }
 
-/** Datasets on which an arm without rationales is at least as good, in the time that \`rge\` took. */
+/** Datasets on which an arm without rationales is at least as good, in the time that `rge` took. */
 function whereNotSection(): string {
   const [reasoned, direct] = [meanP1("rge", 64), meanP1("direct-time", 0)];
   if (reasoned === undefined || direct === undefined) return "";
@@ -209,7 +207,7 @@ function leakSection(): string {
   const rows = ["rge", "oracle"].flatMap((arm) => {
     const reports = reportsOf(arm);
     if (reports.length === 0) return [];
-    const splits = reports.map((report) => splitOf(report.budgets.find((it) => it.budget === 64)!.datasets));
+    const splits = figuresAt(reports, 64).map(({ datasets }) => splitOf(datasets));
     return [[arm, ...(["share", "same", "other"] as const).map((key) => withSpread(splits.map((it) => it[key])))]];
   });
   return `### Training on the oracle's rationales
@@ -221,7 +219,7 @@ ${table(["arm", "share that says the same", "P@1 where it does", "P@1 where not"
 
 Where the model's own rationale says what the oracle's does, nothing has leaked, and contrast on rationales that are always right is the cleaner lesson. Where it says
 something else, the arm that was trained on its own rationales is to be ahead, as the paper argues. Scenes' rationales follow from the query alone and are learnt beforehand, so
-the first kind is the more common here; in the paper, whose oracle sees the target and whose rationales no model could repeat, the second is.`;
+the first kind is the more common here; in the paper, whose oracle sees the target, the second may well be.`;
 }
 
 /** Share of rationales that say what the oracle's says, and P@1 among those queries and among the others. */
@@ -239,13 +237,18 @@ function splitOf(datasets: BudgetFigures["datasets"]): { share: number; same: nu
 
 /** P@1 of an arm on each dataset, means over seeds; `undefined` where it has not run. */
 function meanP1(arm: string, budget: number): number[] | undefined {
-  const lists = reportsOf(arm).map((report) => report.budgets.find((it) => it.budget === budget)!.datasets);
+  const lists = figuresAt(reportsOf(arm), budget).map(({ datasets }) => datasets);
   return lists[0]?.map((_, i) => lists.reduce((sum, list) => sum + list[i]!.p1, 0) / lists.length);
 }
 
 /** What the arm's seeds came to. */
 function reportsOf(arm: string): Report[] {
   return globSync(`ablation/${arm}-[0-9].json`, { cwd: work }).sort().map(readReport);
+}
+
+/** Each report's figures at one budget. */
+function figuresAt(reports: readonly Report[], budget: Budget): BudgetFigures[] {
+  return reports.map(({ budgets }) => budgets.find((it) => it.budget === budget)!);
 }
 
 /** Steps of the arm's first seed; those of `direct-time` differ a little by seed. */

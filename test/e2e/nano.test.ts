@@ -8,7 +8,7 @@ import { parseLines, runCli, temporaryFolder } from "../support/run-cli.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const root = temporaryFolder();
-/** Floors well under what docs/results.md tells of 500 queries a dataset: here are 16. */
+/** Floors somewhat under what docs/results.md tells of 500 queries a dataset: here are 16. */
 const LEAST = { ind: 0.85, ood: 0.65 };
 
 interface Figures {
