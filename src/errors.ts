@@ -46,8 +46,14 @@ export class ImageError extends InputError {}
 /** A dataset that cannot be read, or that holds nothing to work on. */
 export class DatasetError extends RgeError {}
 
-/** A collection that is not there, is damaged, or refuses what it is given. */
+/** A collection that refuses what it is given, or is none of ours. */
 export class StoreError extends RgeError {}
+
+/** No such collection, version or item. */
+export class AbsentError extends StoreError {}
+
+/** The store itself failed: no room or no rights on the disk, files that are damaged or went away. Its cause says more. */
+export class StoreFailure extends StoreError {}
 
 /** A training run that cannot go on: numbers that are not finite, or a state that does not fit. */
 export class TrainingError extends RgeError {}

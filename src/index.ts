@@ -13,6 +13,7 @@ export type {
   WeightFormat,
 } from "./embed/types.ts";
 export {
+  AbsentError,
   CheckpointError,
   DatasetError,
   EngineError,
@@ -24,5 +25,6 @@ export {
   RuntimeError,
   ShapeError,
   StoreError,
+  StoreFailure,
   TrainingError,
 } from "./errors.ts";

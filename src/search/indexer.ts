@@ -52,7 +52,7 @@ interface Hashed {
 /**
  * Brings a collection up to a source. What was written stays: a run that is killed goes on where it was, as what is
  * there is skipped.
- * @throws {StoreError} a store that fails, and whatever reading the source throws
+ * @throws {StoreFailure} a store that fails, and whatever reading the source throws
  */
 export async function indexSource(
   collection: Collection,

@@ -1,6 +1,6 @@
 /** Asks a collection: a query of words, a picture or both is embedded, with or without a rationale, and the nearest found. */
 import type { EmbedItem, EmbedResult, ImageSource } from "../embed/types.ts";
-import { InputError, StoreError } from "../errors.ts";
+import { AbsentError, InputError } from "../errors.ts";
 import type { Collection, Filter, Hit } from "../store/store.ts";
 import { chanceOf, surenessOf, type Calibration } from "./calibration.ts";
 import { loadQuery, type LoadedQuery, type OnRationale, type QueryEmbedder } from "./query-embedder.ts";
@@ -85,7 +85,7 @@ export class Searcher {
   /**
    * Finds what is asked for.
    * @throws {InputError} a query that cannot be embedded, or options that make no sense
-   * @throws {StoreError} a store that fails
+   * @throws {StoreFailure} a store that fails
    */
   async search(
     query: SearchQuery,
@@ -127,12 +127,12 @@ export class Searcher {
 
   /**
    * The items nearest to one that is there, without itself.
-   * @throws {StoreError} no such item
+   * @throws {AbsentError} no such item
    */
   async similar(id: string, { limit = 10, where }: Pick<SearchQuery, "limit" | "where"> = {}): Promise<Hit[]> {
     checkLimit(limit);
     const [item] = await this.#collection.get([id]);
-    if (item === undefined) throw new StoreError(`there is no item ${JSON.stringify(id)}`);
+    if (item === undefined) throw new AbsentError(`there is no item ${JSON.stringify(id)}`);
     const hits = await this.#collection.search({ vector: item.vector, limit: limit + 1, where });
     return hits.filter((hit) => hit.item.id !== id).slice(0, limit);
   }

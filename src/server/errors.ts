@@ -1,7 +1,7 @@
 /** What a client is told when something goes wrong: OpenAI's shape, one place. */
 import type { FastifyError } from "fastify";
 import { hasZodFastifySchemaValidationErrors } from "fastify-type-provider-zod";
-import { DatasetError, InputError, RationaleError, StoreError } from "../errors.ts";
+import { AbsentError, DatasetError, InputError, RationaleError, StoreError, StoreFailure } from "../errors.ts";
 
 /** OpenAI's error body. */
 export interface ErrorBody {
@@ -48,11 +48,16 @@ export function answerOf(error: unknown): {
   // The requests' fault: what was sent cannot be used.
   if (error instanceof InputError || error instanceof DatasetError || error instanceof RationaleError)
     return { status: 400, headers: {}, body: bodyOf(400, error.message, "invalid_input", null) };
-  if (error instanceof StoreError) {
-    const isAbsent = error.message.startsWith("there is no ");
-    const status = isAbsent ? 404 : 400;
-    return { status, headers: {}, body: bodyOf(status, error.message, isAbsent ? "not_found" : "store", null) };
-  }
+  if (error instanceof AbsentError)
+    return { status: 404, headers: {}, body: bodyOf(404, error.message, "not_found", null) };
+  // What the disk says about our folders is for the log.
+  if (error instanceof StoreFailure)
+    return {
+      status: 500,
+      headers: {},
+      body: bodyOf(500, "the store failed; the server's log says more, under this request's id", "store_failed", null),
+    };
+  if (error instanceof StoreError) return { status: 400, headers: {}, body: bodyOf(400, error.message, "store", null) };
   if (hasZodFastifySchemaValidationErrors(error)) {
     const [first] = error.validation;
     const param = first === undefined ? null : first.instancePath.slice(1).replaceAll("/", ".");

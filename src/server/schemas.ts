@@ -10,7 +10,7 @@ const error: z.ZodType<ErrorBody> = z.object({
 /** What any route may answer beside its own. */
 export const errorResponses: { readonly "4xx": z.ZodType<ErrorBody>; readonly "5xx": z.ZodType<ErrorBody> } = {
   "4xx": error.describe("The request's fault: what is wrong, and where."),
-  "5xx": error.describe("503: the server is stopping; 504: not done in time; 500: its own fault."),
+  "5xx": error.describe("503: the server is stopping; 504: not done in time; 500: its own fault or its store's."),
 };
 
 /** Numbers that a filter compares. */

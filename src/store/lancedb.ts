@@ -3,7 +3,7 @@ import { mkdirSync } from "node:fs";
 import { connect, Index, type Connection, type Table } from "@lancedb/lancedb";
 import { Bool, Field, FixedSizeList, Float32, Float64, Schema, Utf8, type DataType } from "apache-arrow";
 import { z } from "zod";
-import { messageOf, StoreError } from "../errors.ts";
+import { AbsentError, messageOf, StoreError, StoreFailure } from "../errors.ts";
 import { checkItems, checkName } from "./check.ts";
 import { sqlOf, type ColumnType } from "./filter.ts";
 import { byScore, depthOf, fused, type Ranked } from "./rank.ts";
@@ -70,7 +70,7 @@ export class LanceStore implements Store {
     this.#connection = connection;
   }
 
-  /** @throws {StoreError} a folder that cannot be made or opened */
+  /** @throws {StoreFailure} a folder that cannot be made or opened */
   static async open(folder: string): Promise<LanceStore> {
     return await told(folder, async () => {
       mkdirSync(folder, { recursive: true });
@@ -79,7 +79,8 @@ export class LanceStore implements Store {
   }
 
   async list(): Promise<string[]> {
-    return (await this.#connection.tableNames({ limit: 100_000 })).sort();
+    const names = await told("the store", () => this.#connection.tableNames({ limit: 100_000 }));
+    return names.sort();
   }
 
   async create(name: string, origin: VectorOrigin): Promise<Collection> {
@@ -99,7 +100,7 @@ export class LanceStore implements Store {
 
   async open(name: string): Promise<Collection> {
     checkName(name);
-    if (!(await this.list()).includes(name)) throw new StoreError(`there is no collection ${name}`);
+    if (!(await this.list()).includes(name)) throw new AbsentError(`there is no collection ${name}`);
     return await told(name, async () => {
       const table = await this.#connection.openTable(name);
       const { metadata, fields } = await table.schema();
@@ -112,7 +113,7 @@ export class LanceStore implements Store {
 
   async drop(name: string): Promise<void> {
     checkName(name);
-    if (!(await this.list()).includes(name)) throw new StoreError(`there is no collection ${name}`);
+    if (!(await this.list()).includes(name)) throw new AbsentError(`there is no collection ${name}`);
     await told(name, () => this.#connection.dropTable(name));
   }
 
@@ -200,7 +201,7 @@ class LanceCollection implements Collection {
         })
         .sort(byScore);
     const near = vector && ranking(await this.#nearest(vector, depth, filter, exact), cosineOf);
-    const worded = words === undefined ? undefined : ranking(await this.#told(words, depth, filter), bm25Of);
+    const worded = words === undefined ? undefined : ranking(await this.#worded(words, depth, filter), bm25Of);
     const ranked = near && worded ? fused(near, worded) : (near ?? worded ?? []);
     const cosines = new Map(near?.map(({ id, score }) => [id, score]));
     return ranked.slice(0, limit).map(({ id, score }) => ({ item: items.get(id)!, score, cosine: cosines.get(id) }));
@@ -214,7 +215,7 @@ class LanceCollection implements Collection {
   async restore(version: number): Promise<void> {
     const known = await this.versions();
     if (!known.some((it) => it.version === version))
-      throw new StoreError(`collection ${this.name} has no version ${version}`);
+      throw new AbsentError(`collection ${this.name} has no version ${version}`);
     await this.#write(async () => {
       await this.#table.checkout(version);
       await this.#table.restore();
@@ -263,7 +264,7 @@ class LanceCollection implements Collection {
     return (await told(this.name, () => query.select([...FIELDS, "_distance"]).toArray())) as Row[];
   }
 
-  async #told(words: string, limit: number, filter: string | undefined): Promise<Row[]> {
+  async #worded(words: string, limit: number, filter: string | undefined): Promise<Row[]> {
     let query = this.#table
       .query()
       .fullTextSearch(words, { columns: ["text"] })
@@ -357,12 +358,12 @@ function inParts<T>(values: readonly T[]): T[][] {
   );
 }
 
-/** Does `work`; what LanceDB throws becomes a `StoreError` that names the collection. */
+/** Does `work`; what LanceDB throws becomes a `StoreFailure` that names the collection. */
 async function told<T>(name: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
     if (error instanceof StoreError) throw error;
-    throw new StoreError(`${name}: ${messageOf(error).split("\n", 1)[0]}`, { cause: error });
+    throw new StoreFailure(`${name}: ${messageOf(error).split("\n", 1)[0]}`, { cause: error });
   }
 }

@@ -1,5 +1,5 @@
 /** A store in memory: every search scans everything. What others find is tested against it. */
-import { StoreError } from "../errors.ts";
+import { AbsentError, StoreError } from "../errors.ts";
 import { checkItems, checkName } from "./check.ts";
 import { matcherOf, type ColumnType } from "./filter.ts";
 import { byScore, depthOf, fused, type Ranked } from "./rank.ts";
@@ -34,12 +34,12 @@ export class MemoryStore implements Store {
 
   async open(name: string): Promise<Collection> {
     const collection = this.#collections.get(name);
-    if (collection === undefined) throw new StoreError(`there is no collection ${name}`);
+    if (collection === undefined) throw new AbsentError(`there is no collection ${name}`);
     return collection;
   }
 
   async drop(name: string): Promise<void> {
-    if (!this.#collections.delete(name)) throw new StoreError(`there is no collection ${name}`);
+    if (!this.#collections.delete(name)) throw new AbsentError(`there is no collection ${name}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -131,7 +131,7 @@ class MemoryCollection implements Collection {
 
   async restore(version: number): Promise<void> {
     const found = this.#versions.find((it) => it.version === version);
-    if (found === undefined) throw new StoreError(`collection ${this.name} has no version ${version}`);
+    if (found === undefined) throw new AbsentError(`collection ${this.name} has no version ${version}`);
     this.#keep(found.items);
   }
 

@@ -115,8 +115,8 @@ export interface Store extends AsyncDisposable {
   list(): Promise<string[]>;
   /** @throws {StoreError} a name that is taken or no name */
   create(name: string, origin: VectorOrigin): Promise<Collection>;
-  /** @throws {StoreError} no such collection, or a damaged one */
+  /** @throws {AbsentError} no such collection; {StoreError} a table that is no collection */
   open(name: string): Promise<Collection>;
-  /** @throws {StoreError} no such collection */
+  /** @throws {AbsentError} no such collection */
   drop(name: string): Promise<void>;
 }

@@ -7,6 +7,7 @@ import * as rge from "../../src/index.ts";
 import * as train from "../../src/train/index.ts";
 
 const RGE = [
+  "AbsentError",
   "CallOptions",
   "CheckpointError",
   "DEFAULT_CLOSING_PROMPT",
@@ -29,6 +30,7 @@ const RGE = [
   "RuntimeError",
   "ShapeError",
   "StoreError",
+  "StoreFailure",
   "Timings",
   "TrainingError",
   "WeightFormat",
