@@ -34,6 +34,7 @@ export async function runSearch(args: Arguments, context: CommandContext): Promi
     where: filterOf(args.text("where")),
     limit: args.whole("limit", 1),
     leastChance: args.number("least-chance", "a number from 0 to 1"),
+    rerank: args.whole("rerank", 0),
     maxNewTokens: args.whole("max-new-tokens", 1),
     exact: args.has("exact"),
   };
@@ -66,11 +67,12 @@ function jsonOf({ hits, reasoned, rationale, rationaleTokens, finish, timings }:
     rationaleTokens,
     finish,
     timings,
-    hits: hits.map(({ item: { id, text, path, metadata }, score, cosine, chance }) => ({
+    hits: hits.map(({ item: { id, text, path, metadata }, score, cosine, chance, judged }) => ({
       id,
       score,
       cosine,
       chance,
+      judged,
       text,
       path,
       metadata,
@@ -81,10 +83,11 @@ function jsonOf({ hits, reasoned, rationale, rationaleTokens, finish, timings }:
 function textOf({ hits, reasoned, rationale, rationaleTokens, finish, timings }: SearchAnswer): string {
   const cut = finish === "budget" ? ", cut off" : "";
   const head = reasoned ? [`rationale  ${printable(rationale)}  (${rationaleTokens} tokens${cut})`] : [];
-  const rows = hits.map(({ item: { id, text }, score, chance }) => {
+  const rows = hits.map(({ item: { id, text }, score, chance, judged }) => {
     const likely = chance === undefined ? "" : `  ${`${Math.round(100 * chance)}%`.padStart(4)}`;
-    return `${score.toFixed(3).padStart(7)}${likely}  ${printable(id)}${text === "" ? "" : `  ${printable(text)}`}`;
+    const verdict = judged === undefined ? "" : `  judged ${judged.toFixed(3)}`;
+    return `${score.toFixed(3).padStart(7)}${likely}${verdict}  ${printable(id)}${text === "" ? "" : `  ${printable(text)}`}`;
   });
-  const tail = `${hits.length} found in ${Math.round(timings.embedMs + timings.searchMs)} ms`;
+  const tail = `${hits.length} found in ${Math.round(timings.embedMs + timings.searchMs + timings.rerankMs)} ms`;
   return `${[...head, ...rows, tail].join("\n")}\n`;
 }

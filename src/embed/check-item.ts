@@ -20,6 +20,8 @@ export interface CheckedItem {
   readonly rationale: string | undefined;
   /** `undefined` embeds directly. */
   readonly reason: CheckedReason | undefined;
+  /** Whether a yes or no is asked for rather than an embedding. */
+  readonly judge?: boolean | undefined;
 }
 
 /** How a rationale is written, defaults filled in. */

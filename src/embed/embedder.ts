@@ -10,7 +10,8 @@ import { checkItem, type CheckedItem } from "./check-item.ts";
 import { PART_FORMATS, WEIGHT_FORMATS } from "./formats.ts";
 import { inOrder } from "./in-order.ts";
 import { unpackError, type FromWorker, type ToWorker, type WorkerRequest } from "./protocol.ts";
-import type { EmbedItem, EmbedOutcome, EmbedResult, LoadOptions, ModelInfo } from "./types.ts";
+import type { EngineResult } from "./engine.ts";
+import type { EmbedItem, EmbedOutcome, EmbedResult, JudgeItem, LoadOptions, ModelInfo } from "./types.ts";
 
 /** Items handed to the worker ahead of the one awaited, in batches: enough that none waits for the caller. */
 const BATCHES_AHEAD = 3;
@@ -26,9 +27,14 @@ export interface CallOptions {
 }
 
 /** An item that the worker has. */
-interface Waiting extends PromiseWithResolvers<EmbedResult> {
+interface Waiting extends PromiseWithResolvers<EngineResult> {
   readonly onRationale: ((text: string) => void) | undefined;
 }
+
+/** What becomes of one item. */
+type Outcome =
+  | { readonly index: number; readonly result: EngineResult }
+  | { readonly index: number; readonly error: Error };
 
 /**
  * Embeds text and images with a multimodal LLM: queries after a rationale that the model writes, targets directly. The
@@ -102,12 +108,20 @@ export class Embedder implements AsyncDisposable {
    * @throws {InputError} for the first item that cannot be embedded; the others are stopped
    */
   async embed(items: readonly EmbedItem[], options: CallOptions = {}): Promise<EmbedResult[]> {
-    const results: EmbedResult[] = [];
-    for await (const outcome of this.stream(items, options)) {
-      if ("error" in outcome) throw withPlace(outcome.error, items.length > 1 ? outcome.index : undefined);
-      results.push(outcome.result);
-    }
-    return results;
+    return await all(this.stream(items, options), items.length);
+  }
+
+  /**
+   * Chances, 0 to 1 and in order, that the model would answer a question with yes rather than no.
+   * @throws {InputError} for the first item that cannot be read; the others are stopped
+   */
+  async judge(items: readonly JudgeItem[], { signal }: Pick<CallOptions, "signal"> = {}): Promise<number[]> {
+    const judged = items.map((item): CheckedItem => ({ ...this.#check({ ...item, role: "target" }), judge: true }));
+    const results = await all(
+      this.#outcomes(judged, (item) => item, { signal }),
+      items.length,
+    );
+    return results.map(({ yes }) => yes!);
   }
 
   /**
@@ -116,16 +130,31 @@ export class Embedder implements AsyncDisposable {
    */
   async *stream(
     items: Iterable<EmbedItem> | AsyncIterable<EmbedItem>,
-    { signal, onRationale }: CallOptions = {},
+    options: CallOptions = {},
   ): AsyncGenerator<EmbedOutcome, void, void> {
+    yield* this.#outcomes(items, (item) => this.#check(item), options);
+  }
+
+  /** Frees the model. Items under way are stopped. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#ended === undefined) this.#post({ type: "close" });
+    this.#end(new RuntimeError("the Embedder is closed"));
+    await this.#exited;
+  }
+
+  async *#outcomes<Item>(
+    items: Iterable<Item> | AsyncIterable<Item>,
+    check: (item: Item) => CheckedItem,
+    { signal, onRationale }: CallOptions,
+  ): AsyncGenerator<Outcome, void, void> {
     const open = new Set<number>();
     let index = 0;
-    const submit = async (item: EmbedItem): Promise<EmbedOutcome> => {
+    const submit = async (item: Item): Promise<Outcome> => {
       const place = index++;
       const id = this.#nextId++;
       open.add(id);
       try {
-        return { index: place, result: await this.#send(id, item, onRationale?.bind(undefined, place)) };
+        return { index: place, result: await this.#send(id, check(item), onRationale?.bind(undefined, place)) };
       } catch (error) {
         return { index: place, error: error instanceof Error ? error : new RuntimeError(String(error)) };
       } finally {
@@ -139,19 +168,15 @@ export class Embedder implements AsyncDisposable {
     }
   }
 
-  /** Frees the model. Items under way are stopped. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#ended === undefined) this.#post({ type: "close" });
-    this.#end(new RuntimeError("the Embedder is closed"));
-    await this.#exited;
+  #check(item: EmbedItem): CheckedItem {
+    return checkItem(item, this.#repetitionPenalty);
   }
 
-  async #send(id: number, item: EmbedItem, onRationale?: (text: string) => void): Promise<EmbedResult> {
-    const checked: CheckedItem = checkItem(item, this.#repetitionPenalty);
+  async #send(id: number, item: CheckedItem, onRationale?: (text: string) => void): Promise<EngineResult> {
     if (this.#ended !== undefined) throw this.#ended;
-    const waiting = { ...Promise.withResolvers<EmbedResult>(), onRationale };
+    const waiting = { ...Promise.withResolvers<EngineResult>(), onRationale };
     this.#waiting.set(id, waiting);
-    this.#post({ type: "embed", id, item: checked, follow: onRationale !== undefined });
+    this.#post({ type: "embed", id, item, follow: onRationale !== undefined });
     return await waiting.promise;
   }
 
@@ -232,6 +257,16 @@ function shutAtExit(worker: Worker, gate: Gate): void {
 
 function shutGates(): void {
   for (const gate of gates) gate.shutNow();
+}
+
+/** The results in order; the first error is thrown, naming its item where there are several. */
+async function all(outcomes: AsyncIterable<Outcome>, count: number): Promise<EngineResult[]> {
+  const results: EngineResult[] = [];
+  for await (const outcome of outcomes) {
+    if ("error" in outcome) throw withPlace(outcome.error, count > 1 ? outcome.index : undefined);
+    results.push(outcome.result);
+  }
+  return results;
 }
 
 /** Says which item of several an error is about, keeping its class. */

@@ -8,6 +8,7 @@ import { Sampler } from "../runtime/sampler.ts";
 import type { KvCache } from "../runtime/kv-cache.ts";
 import type { CheckedItem } from "./check-item.ts";
 import type { Ending } from "./ending.ts";
+import { chanceOfYes } from "./judge.ts";
 import type { ReadPrompt } from "./language-model.ts";
 import type { OpenModel } from "./model.ts";
 import { isWriting, type PreparedItem } from "./prepare.ts";
@@ -15,6 +16,12 @@ import type { EmbedResult } from "./types.ts";
 
 /** What the engine asks of an item: whether it is to write, and how. */
 export type EngineItem = Pick<CheckedItem, "reason" | "rationale">;
+
+/** What it gives of an item. */
+export interface EngineResult extends EmbedResult {
+  /** Chance of a yes, of an item that was to be judged. */
+  readonly yes?: number;
+}
 
 /** What the engine needs of a model. */
 export type EngineModel = Pick<OpenModel, "vision" | "language" | "tokenizer">;
@@ -31,7 +38,7 @@ interface Job<Item extends EngineItem = EngineItem> {
   readonly item: Item;
   readonly signal: AbortSignal;
   readonly onRationale: ((text: string) => void) | undefined;
-  readonly resolve: (result: EmbedResult) => void;
+  readonly resolve: (result: EngineResult) => void;
   readonly reject: (error: unknown) => void;
   readonly spent: { prepareMs: number; visionMs: number; prefillMs: number; decodeMs: number };
 }
@@ -80,8 +87,8 @@ export class Engine<Item extends EngineItem> {
    * @param onRationale told what is written so far, with each token
    * @throws {InputError} for an item that cannot be embedded; the reason of `signal` when it is aborted
    */
-  embed(item: Item, signal: AbortSignal, onRationale?: (text: string) => void): Promise<EmbedResult> {
-    const { promise, resolve, reject } = Promise.withResolvers<EmbedResult>();
+  embed(item: Item, signal: AbortSignal, onRationale?: (text: string) => void): Promise<EngineResult> {
+    const { promise, resolve, reject } = Promise.withResolvers<EngineResult>();
     const spent = { prepareMs: 0, visionMs: 0, prefillMs: 0, decodeMs: 0 };
     this.#queue.push({ item, signal, onRationale, resolve, reject, spent });
     if (!this.#running) {
@@ -168,10 +175,24 @@ export class Engine<Item extends EngineItem> {
     const doneMs = performance.now();
     for (const [i, job] of ready.entries()) {
       Object.assign(job.spent, { visionMs: readMs - seenMs, prefillMs: doneMs - readMs });
-      if (!isWriting(job.item))
+      if (!isWriting(job.item) && job.prepared.answers === undefined)
         this.#finish(job, read[i]!.hidden, job.prepared.givenIds, job.item.rationale === undefined ? "direct" : "emb");
     }
+    await this.#judge(ready, read);
     await this.#join(ready, read);
+  }
+
+  /** Compares what prompts that ask for a yes or a no would be answered with. */
+  async #judge(ready: readonly ReadyJob[], read: readonly ReadPrompt[]): Promise<void> {
+    const asked = [...ready.keys()].filter((i) => ready[i]!.prepared.answers !== undefined);
+    if (asked.length === 0) return;
+    const logits = await this.#model.language.logits(joinFloats(asked.map((i) => read[i]!.hidden)));
+    const vocab = logits.length / asked.length;
+    asked.forEach((i, at) => {
+      const job = ready[i]!;
+      const yes = chanceOfYes(logits.subarray(at * vocab, (at + 1) * vocab), job.prepared.answers!);
+      this.#finish(job, read[i]!.hidden, [], "direct", { yes });
+    });
   }
 
   /** Puts prompts that are to be continued into the cache and samples their first tokens. */
@@ -263,8 +284,15 @@ export class Engine<Item extends EngineItem> {
     return this.#model.tokenizer.decode(ended ? ids.slice(0, -1) : ids);
   }
 
-  #finish(job: ReadyJob, state: Float32Array, ids: readonly number[], finish: EmbedResult["finish"]): void {
+  #finish(
+    job: ReadyJob,
+    state: Float32Array,
+    ids: readonly number[],
+    finish: EmbedResult["finish"],
+    judged: Pick<EngineResult, "yes"> = {},
+  ): void {
     job.resolve({
+      ...judged,
       embedding: unitLength(state),
       rationale: this.#textOf(ids),
       rationaleIds: [...ids],

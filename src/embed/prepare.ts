@@ -5,6 +5,7 @@ import type { PreparedImage } from "../input/image-processor.ts";
 import { ropePositions } from "../models/index.ts";
 import type { CheckedItem } from "./check-item.ts";
 import type { Ending } from "./ending.ts";
+import { answerIdsOf, type AnswerIds } from "./judge.ts";
 import type { OpenModel } from "./model.ts";
 import type { DecoderPrompt } from "./language-model.ts";
 
@@ -20,6 +21,8 @@ export interface PreparedItem {
   readonly promptTokens: number;
   /** Ids of a rationale that was given. */
   readonly givenIds: readonly number[];
+  /** What is compared of an item that is to be judged. */
+  readonly answers?: AnswerIds | undefined;
 }
 
 /**
@@ -28,6 +31,7 @@ export interface PreparedItem {
  */
 export async function prepareItem(model: PromptModel, ending: Ending, item: CheckedItem): Promise<PreparedItem> {
   const { tokenizer, template, config, tower } = model;
+  const answers = item.judge === true ? answerIdsOf(tokenizer) : undefined;
   const images: PreparedImage[] = [];
   for (const [i, source] of item.images.entries()) {
     const label = typeof source === "string" ? labelOf(source) : `image ${i + 1} of the item`;
@@ -37,7 +41,8 @@ export async function prepareItem(model: PromptModel, ending: Ending, item: Chec
   const { inputIds: promptIds, imageSpans } = buildPrompt(parts);
   const given = item.rationale === undefined ? [] : tokenizer.encodePlain(item.rationale);
   const writes = isWriting(item);
-  const following = (writes ? item.reason!.maxNewTokens : given.length) + ending.closingIds.length;
+  const closing = answers ? [] : ending.closingIds;
+  const following = (writes ? item.reason!.maxNewTokens : given.length) + closing.length;
   const most = config.text.maxPositions - following;
   if (most < 1)
     throw new InputError(
@@ -48,7 +53,7 @@ export async function prepareItem(model: PromptModel, ending: Ending, item: Chec
       `the prompt has ${promptIds.length} tokens, ${promptIds.length - item.text.length > most ? "most of them of images, " : ""}and the model takes ${most} beside the ${following} that follow. Lower maxPixels or shorten the text.`,
     );
   // The ids are joined, not the texts: a merge across the seam would give other ids than the model itself writes.
-  const inputIds = writes ? promptIds : [...promptIds, ...given, ...ending.closingIds];
+  const inputIds = writes ? promptIds : [...promptIds, ...given, ...closing];
   const ordered = imageSpans.map(({ image }) => images[image]!);
   const positions = ropePositions(
     inputIds,
@@ -64,6 +69,7 @@ export async function prepareItem(model: PromptModel, ending: Ending, item: Chec
     },
     images: ordered,
     promptTokens: promptIds.length,
+    answers,
     givenIds: item.rationale !== undefined && ending.mode === "emb" ? [...given, ...ending.closingIds] : given,
   };
 }

@@ -2,7 +2,8 @@
 import * as errors from "../errors.ts";
 import type { CheckedItem } from "./check-item.ts";
 import type { ModelRequest } from "./model.ts";
-import type { EmbedResult, LoadProgress, ModelInfo } from "./types.ts";
+import type { EngineResult } from "./engine.ts";
+import type { LoadProgress, ModelInfo } from "./types.ts";
 
 /** What the worker is started with. */
 export interface WorkerRequest extends ModelRequest {
@@ -22,7 +23,7 @@ export type FromWorker =
   | { readonly type: "ready"; readonly info: ModelInfo; readonly repetitionPenalty: number }
   | { readonly type: "failed"; readonly error: SentError }
   | { readonly type: "rationale"; readonly id: number; readonly text: string }
-  | { readonly type: "result"; readonly id: number; readonly result: EmbedResult }
+  | { readonly type: "result"; readonly id: number; readonly result: EngineResult }
   | { readonly type: "error"; readonly id: number; readonly error: SentError }
   | { readonly type: "closed" };
 

@@ -48,6 +48,9 @@ export interface EmbedItem {
   readonly rationale?: string | undefined;
 }
 
+/** A question that the model answers with yes or no. */
+export type JudgeItem = Pick<EmbedItem, "text" | "images" | "minPixels" | "maxPixels">;
+
 /** Where an item's time went, in milliseconds. Work shared by a batch counts in full for each of its items. */
 export interface Timings {
   /** Decoding and resizing images, tokenising. */

@@ -6,7 +6,7 @@ import { readImageBytes } from "../input/image-source.ts";
 
 /** About ten kilobytes each. */
 const DEFAULT_ENTRIES = 1000;
-const MAX_IMAGE_BYTES = 64 * 1024 * 1024;
+export const MAX_IMAGE_BYTES: number = 64 * 1024 * 1024;
 
 /** A result, and whether it was remembered. */
 export interface QueryResult {
@@ -25,14 +25,18 @@ export async function loadQuery(item: EmbedItem): Promise<LoadedQuery> {
   return { ...item, images: await Promise.all(images) };
 }
 
+/** What it needs of an Embedder. */
+export type QueryModel = Pick<Embedder, "embed" | "judge">;
+
 /** An Embedder with a memory for its latest results, the least recently used forgotten first. */
 export class QueryEmbedder {
-  readonly #embedder: Pick<Embedder, "embed">;
+  /** The model itself, which remembers nothing. */
+  readonly model: QueryModel;
   readonly #maxEntries: number;
   readonly #results = new Map<string, EmbedResult>();
 
-  constructor(embedder: Pick<Embedder, "embed">, maxEntries: number = DEFAULT_ENTRIES) {
-    this.#embedder = embedder;
+  constructor(model: QueryModel, maxEntries: number = DEFAULT_ENTRIES) {
+    this.model = model;
     this.#maxEntries = maxEntries;
   }
 
@@ -53,7 +57,7 @@ export class QueryEmbedder {
       onRationale?.(known.rationale);
       return { result: known, cached: true };
     }
-    const [result] = await this.#embedder.embed([query], {
+    const [result] = await this.model.embed([query], {
       signal,
       onRationale: onRationale && ((_, text) => onRationale(text)),
     });

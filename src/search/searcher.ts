@@ -3,6 +3,7 @@ import type { EmbedItem, EmbedResult, ImageSource } from "../embed/types.ts";
 import { AbsentError, InputError } from "../errors.ts";
 import type { Collection, Filter, Hit } from "../store/store.ts";
 import { chanceOf, surenessOf, type Calibration } from "./calibration.ts";
+import { judgeItems } from "./rerank.ts";
 import { loadQuery, type LoadedQuery, type OnRationale, type QueryEmbedder } from "./query-embedder.ts";
 
 /** Whether the model reasons: never, always, or where the direct result is unsure (without a calibration, always). */
@@ -25,6 +26,8 @@ export interface SearchQuery {
   readonly where?: Filter | undefined;
   /** Leaves out hits whose chance of being right is below this; needs a calibration. */
   readonly leastChance?: number | undefined;
+  /** How many of the best hits the model judges, to be put in the order of its verdicts. @default 0 */
+  readonly rerank?: number | undefined;
   /** Longest rationale. @default 128 */
   readonly maxNewTokens?: number | undefined;
   /** Scans all vectors rather than an index. */
@@ -35,6 +38,8 @@ export interface SearchQuery {
 export interface SearchHit extends Hit {
   /** Chance that it is what was asked for, where a calibration tells. */
   readonly chance: number | undefined;
+  /** Chance that it is what was asked for in the model's own opinion, where it was asked for that. */
+  readonly judged?: number | undefined;
 }
 
 /** What was found, and why. */
@@ -49,7 +54,7 @@ export interface SearchAnswer {
   readonly finish: EmbedResult["finish"];
   /** Whether the query's embedding was remembered. */
   readonly cached: boolean;
-  readonly timings: { readonly embedMs: number; readonly searchMs: number };
+  readonly timings: { readonly embedMs: number; readonly searchMs: number; readonly rerankMs: number };
 }
 
 /** How a call is carried out. */
@@ -60,6 +65,8 @@ export interface SearchOptions extends OnRationale {
 }
 
 export const MAX_LIMIT = 1000;
+/** Most hits that the model judges: it reads each of them with the query. */
+export const MAX_RERANK = 100;
 const MAX_TEXT_CHARS = 20_000;
 
 /** A ranking of one way of asking. */
@@ -97,7 +104,7 @@ export class Searcher {
         `collection ${this.#collection.name} has no calibration for this model, so chances are not known: calibrate it, or leave the cut-off out`,
       );
     const item = await loadQuery(itemOf(checked, this.#collection));
-    const spent = { embedMs: 0, searchMs: 0 };
+    const spent = { embedMs: 0, searchMs: 0, rerankMs: 0 };
     const ask = async (reason: LoadedQuery["reason"]): Promise<Asked> => {
       const startMs = performance.now();
       const { result, cached } = await this.#embedder.embed({ ...item, reason }, { signal, onRationale });
@@ -113,8 +120,11 @@ export class Searcher {
     const reasons = mode !== "direct" && !(isAuto && this.#isSure(direct!.hits));
     const reasoned = reasons ? await ask({ maxNewTokens: checked.maxNewTokens, onBudget: "force-emb" }) : undefined;
     const { hits, result, cached } = reasoned ?? direct!;
+    const judgedMs = performance.now();
+    const ranked = checked.rerank === 0 ? hits : await this.#rerank(hits, checked, item, result.rationale, signal);
+    spent.rerankMs = performance.now() - judgedMs;
     return {
-      hits: this.#cut(hits, checked),
+      hits: this.#cut(ranked, checked),
       directHits: direct && this.#cut(direct.hits, checked),
       reasoned: reasoned !== undefined,
       rationale: result.rationale,
@@ -143,7 +153,7 @@ export class Searcher {
     const hits = await this.#collection.search({
       vector: embedding,
       words,
-      limit: Math.max(2, query.limit),
+      limit: Math.max(2, query.limit, query.rerank),
       where,
       exact,
     });
@@ -152,6 +162,22 @@ export class Searcher {
       ...hit,
       chance: curve === undefined || hit.cosine === undefined ? undefined : chanceOf(curve, [hit.cosine]),
     }));
+  }
+
+  /** The best hits in the order of the model's verdicts, then those that it could not or was not to judge. */
+  async #rerank(
+    hits: readonly SearchHit[],
+    query: CheckedQuery,
+    { images: [image] }: LoadedQuery,
+    rationale: string,
+    signal: AbortSignal | undefined,
+  ): Promise<SearchHit[]> {
+    const best = hits.slice(0, query.rerank);
+    const wanted = { words: wordsOf(query), image, rationale };
+    const items = best.map((hit) => hit.item);
+    const chances = await judgeItems(this.#embedder.model, wanted, items, this.#collection.origin, signal);
+    const judged = best.map((hit, i) => ({ ...hit, judged: chances[i] }));
+    return [...judged.sort((a, b) => (b.judged ?? -1) - (a.judged ?? -1)), ...hits.slice(query.rerank)];
   }
 
   #isSure(hits: readonly SearchHit[]): boolean {
@@ -170,20 +196,23 @@ export class Searcher {
 interface CheckedQuery extends SearchQuery {
   readonly mode: SearchMode;
   readonly limit: number;
+  readonly rerank: number;
   readonly maxNewTokens: number;
 }
 
 function checkQuery(query: SearchQuery): CheckedQuery {
-  const { mode = "reason", limit = 10, maxNewTokens = 128, leastChance, text, image } = query;
+  const { mode = "reason", limit = 10, rerank = 0, maxNewTokens = 128, leastChance, text, image } = query;
   if (!SEARCH_MODES.includes(mode)) throw new InputError(`mode is one of ${SEARCH_MODES.join(", ")}, got ${mode}`);
   checkLimit(limit);
+  if (!Number.isInteger(rerank) || rerank < 0 || rerank > MAX_RERANK)
+    throw new InputError(`rerank is a whole number from 0 to ${MAX_RERANK}, got ${rerank}`);
   if (leastChance !== undefined && !(leastChance >= 0 && leastChance <= 1))
     throw new InputError(`the least chance is a number from 0 to 1, got ${leastChance}`);
   if ((text ?? "").trim() === "" && image === undefined)
     throw new InputError("the query is empty: give it a text, a picture or both");
   if ((text?.length ?? 0) > MAX_TEXT_CHARS)
     throw new InputError(`the query's text has ${text!.length} characters, limit ${MAX_TEXT_CHARS}`);
-  return { ...query, mode, limit, maxNewTokens };
+  return { ...query, mode, limit, rerank, maxNewTokens };
 }
 
 function checkLimit(limit: number): void {
@@ -192,8 +221,9 @@ function checkLimit(limit: number): void {
 }
 
 /** As RGE was trained: the slot, then instruction and text, then a line break. */
-function itemOf({ text = "", image, instruction = "" }: SearchQuery, { origin }: Collection): EmbedItem {
-  const words = [instruction, text].filter((part) => part !== "").join(" ");
+function itemOf(query: SearchQuery, { origin }: Collection): EmbedItem {
+  const { image } = query;
+  const words = wordsOf(query);
   return {
     role: "query",
     text: `${image === undefined ? "" : "<|image_1|>\n"}${words === "" ? "" : `${words}\n`}`,
@@ -201,4 +231,8 @@ function itemOf({ text = "", image, instruction = "" }: SearchQuery, { origin }:
     ...(origin.minPixels !== null && { minPixels: origin.minPixels }),
     ...(origin.maxPixels !== null && { maxPixels: origin.maxPixels }),
   };
+}
+
+function wordsOf({ text = "", instruction = "" }: SearchQuery): string {
+  return [instruction, text].filter((part) => part !== "").join(" ");
 }

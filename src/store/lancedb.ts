@@ -1,5 +1,6 @@
 /** The default store: LanceDB tables in a folder. The only file that imports LanceDB and Arrow. */
 import { mkdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { connect, Index, type Connection, type Table } from "@lancedb/lancedb";
 import { Bool, Field, FixedSizeList, Float32, Float64, Schema, Utf8, type DataType } from "apache-arrow";
 import { z } from "zod";
@@ -26,11 +27,15 @@ const VECTOR_INDEX = "vector_idx";
 const WORDS_INDEX = "text_idx";
 /** Fewer vectors are scanned: 50,000 of 256 numbers take a few milliseconds. */
 const LEAST_FOR_INDEX = 50_000;
-/** Vectors of one partition of the index. */
-const PER_PARTITION = 4096;
-/** Partitions that a search looks into, and how many candidates for each wanted item are scored again in full precision. */
-const PROBES = 24;
-const REFINE = 12;
+/** Vectors of one graph (HNSW, held in eight bits). One for all finds best; a graph of millions takes long to build. */
+const PER_GRAPH = 2_000_000;
+/** Candidates that the building of a graph keeps: with twice as many it takes twice as long and finds no more. */
+const BUILD_CANDIDATES = 100;
+/** Graphs that a search looks into, candidates it keeps, and how many of them for each wanted item are scored again in full. */
+const GRAPHS = 8;
+const CANDIDATES = 200;
+const REFINE = 2;
+const LEAST_THREADS = 8;
 /** Ids of one SQL condition. */
 const IDS_AT_A_TIME = 500;
 /** States older than this are removed when the collection is optimised. */
@@ -72,6 +77,7 @@ export class LanceStore implements Store {
 
   /** @throws {StoreFailure} a folder that cannot be made or opened */
   static async open(folder: string): Promise<LanceStore> {
+    setUpLance();
     return await told(folder, async () => {
       mkdirSync(folder, { recursive: true });
       return new LanceStore(await connect(folder));
@@ -226,18 +232,19 @@ class LanceCollection implements Collection {
 
   async optimize(): Promise<void> {
     await this.#write(async () => {
+      // Before the index is made: compaction would have to rewrite it, and rows of one file are found faster.
+      await this.#table.optimize({ cleanupOlderThan: new Date(Date.now() - KEEP_MS) });
       const count = await this.#table.countRows();
       const indexed = (await this.#table.listIndices()).some(({ name }) => name === VECTOR_INDEX);
-      if (count >= LEAST_FOR_INDEX && !indexed)
-        await this.#table.createIndex("vector", {
-          config: Index.ivfPq({
-            distanceType: "cosine",
-            numPartitions: Math.max(16, Math.round(count / PER_PARTITION)),
-            numSubVectors: Math.max(1, Math.floor(this.origin.dimension / 8)),
-          }),
-          name: VECTOR_INDEX,
-        });
-      await this.#table.optimize({ cleanupOlderThan: new Date(Date.now() - KEEP_MS) });
+      if (count < LEAST_FOR_INDEX || indexed) return;
+      await this.#table.createIndex("vector", {
+        config: Index.hnswSq({
+          distanceType: "cosine",
+          numPartitions: Math.ceil(count / PER_GRAPH),
+          efConstruction: BUILD_CANDIDATES,
+        }),
+        name: VECTOR_INDEX,
+      });
     });
   }
 
@@ -259,7 +266,12 @@ class LanceCollection implements Collection {
 
   async #nearest(vector: Float32Array, limit: number, filter: string | undefined, exact: boolean): Promise<Row[]> {
     let query = this.#table.query().nearestTo(vector).distanceType("cosine").limit(limit);
-    query = exact ? query.bypassVectorIndex() : query.nprobes(PROBES).refineFactor(REFINE);
+    query = exact
+      ? query.bypassVectorIndex()
+      : query
+          .nprobes(GRAPHS)
+          .ef(Math.max(CANDIDATES, 2 * REFINE * limit))
+          .refineFactor(REFINE);
     if (filter !== undefined) query = query.where(filter);
     return (await told(this.name, () => query.select([...FIELDS, "_distance"]).toArray())) as Row[];
   }
@@ -307,6 +319,15 @@ class LanceCollection implements Collection {
     this.#writing = done.catch(() => undefined);
     return await done;
   }
+}
+
+/** What LanceDB reads from the environment when it is first used; what a user has set stays. */
+function setUpLance(): void {
+  // Its own choice, the cores less two, stands still for ever on a small machine: the full-text index is built by tasks
+  // that wait for others of the same pool (lancedb#3568).
+  process.env["LANCE_CPU_THREADS"] ??= `${Math.max(LEAST_THREADS, 2 * availableParallelism())}`;
+  // Statistics of an index without its centroids: nobody reads them, and LanceDB warns until it is told.
+  process.env["LANCE_INCLUDE_VECTOR_CENTROIDS"] ??= "false";
 }
 
 /** Makes the indices of a table that are not there: of a new one all, of one whose making was killed the rest. */

@@ -42,6 +42,7 @@ export const command: Command = {
           value: "P",
           help: "Leaves out what is less likely right, 0 to 1; needs a calibration.",
         },
+        { name: "rerank", value: "K", help: "Has the model judge the best K, yes or no, and orders them by that. [0]" },
         { name: "max-new-tokens", value: "N", help: "Longest rationale. [128]" },
         { name: "exact", help: "Scans all vectors rather than an index." },
       ],

@@ -4,6 +4,7 @@ import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import {
   MAX_LIMIT,
+  MAX_RERANK,
   SEARCH_MODES,
   Searcher,
   type SearchAnswer,
@@ -38,6 +39,12 @@ const body = z.object({
     .max(1)
     .optional()
     .describe("Leaves out hits that are less likely right; needs a calibration."),
+  rerank: z
+    .int()
+    .min(0)
+    .max(MAX_RERANK)
+    .default(0)
+    .describe("How many of the best hits the model judges, yes or no, to be put in the order of its verdicts."),
   max_new_tokens: z.int().min(1).max(16_384).default(128).describe("Longest rationale."),
   compare: z.boolean().default(false).describe("Looks without reasoning as well."),
   exact: z.boolean().default(false).describe("Scans all vectors rather than an index."),
@@ -51,6 +58,7 @@ const hit = z.object({
   score: z.number().describe("Cosine, or the sum of reciprocal ranks where words were searched for as well."),
   cosine: z.number().optional(),
   chance: z.number().optional().describe("Of being what was asked for, where a calibration tells."),
+  judged: z.number().optional().describe("The same in the model's own opinion, where it was to rerank."),
 });
 const answer = z.object({
   hits: z.array(hit),
@@ -60,7 +68,7 @@ const answer = z.object({
   rationale_tokens: z.int(),
   finish: z.enum(["emb", "budget", "direct"]),
   cached: z.boolean(),
-  timings: z.object({ embed_ms: z.number(), search_ms: z.number() }),
+  timings: z.object({ embed_ms: z.number(), search_ms: z.number(), rerank_ms: z.number() }),
 });
 type Answer = z.infer<typeof answer>;
 
@@ -103,7 +111,9 @@ export function searchRoutes(context: ServerContext): FastifyPluginAsyncZod {
         const events = stream ? new Events(reply) : undefined;
         const run = async (): Promise<Answer> => {
           const onRationale = events && ((text: string): void => events.send("rationale", { text }));
-          const found = await queue.run(1, () => searcher.search(query, { signal, compare, onRationale }));
+          const found = await queue.run(1 + rest.rerank, () =>
+            searcher.search(query, { signal, compare, onRationale }),
+          );
           if (!found.cached) metrics.embedded(found.rationaleTokens);
           return answerFor(name, found);
         };
@@ -184,15 +194,16 @@ function answerFor(collection: string, found: SearchAnswer): Answer {
     rationale_tokens: rationaleTokens,
     finish,
     cached,
-    timings: { embed_ms: timings.embedMs, search_ms: timings.searchMs },
+    timings: { embed_ms: timings.embedMs, search_ms: timings.searchMs, rerank_ms: timings.rerankMs },
   };
 }
 
-function hitFor(collection: string, { item, score, cosine, chance }: SearchHit): z.infer<typeof hit> {
+function hitFor(collection: string, { item, score, cosine, chance, judged }: SearchHit): z.infer<typeof hit> {
   return {
     item: itemAnswerOf(collection, item),
     score,
     ...(cosine !== undefined && { cosine }),
     ...(chance !== undefined && { chance }),
+    ...(judged !== undefined && { judged }),
   };
 }

@@ -77,6 +77,17 @@ test("a collection is made, filled, searched, and removed", async () => {
   });
   assert.equal(worded.body.hits[0].item.id, "red");
 
+  const judged = await ask(`${url}/v1/collections/colours/search`, { text: "red", mode: "direct", rerank: 3 });
+  const verdicts = judged.body.hits.map((hit: Reply) => hit.judged);
+  assert.equal(verdicts.length, 3);
+  assert.ok(verdicts.every((chance: unknown) => typeof chance === "number" && chance >= 0 && chance <= 1));
+  assert.deepEqual(
+    verdicts,
+    verdicts.toSorted((a: number, b: number) => b - a),
+  );
+  assert.ok(judged.body.timings.rerank_ms > 0);
+  assert.equal((await ask(`${url}/v1/collections/colours/search`, { text: "red", rerank: 101 })).status, 400);
+
   const item = await ask(`${url}/v1/collections/colours/items/${encodeURIComponent("blue/dark")}`);
   assert.deepEqual(item.body, { id: "blue/dark", text: "a blue thing", metadata: { warm: false }, image: null });
   const similar = await ask(`${url}/v1/collections/colours/items/red/similar?limit=2`);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import type { CallOptions } from "../../../src/embed/embedder.ts";
-import type { EmbedItem, EmbedResult } from "../../../src/embed/types.ts";
+import type { EmbedItem, EmbedResult, JudgeItem } from "../../../src/embed/types.ts";
 import { InputError } from "../../../src/errors.ts";
 import { QueryEmbedder } from "../../../src/search/query-embedder.ts";
 import { Searcher } from "../../../src/search/searcher.ts";
@@ -24,6 +24,7 @@ const CALIBRATION: Calibration = {
 
 let collection: Collection;
 let asked: EmbedItem[];
+let judged: JudgeItem[];
 
 function axis(name: string, other = name, share = 0): Float32Array {
   const vector = new Float32Array(ORIGIN.dimension);
@@ -51,10 +52,16 @@ const embedder = {
       },
     ];
   },
+  /** Says yes the more the later a name comes. */
+  judge(items: readonly JudgeItem[]): Promise<number[]> {
+    judged = [...items];
+    return Promise.resolve(items.map(({ text }) => NAMES.indexOf(text!.split("\n").at(-2)!.slice(2)) / NAMES.length));
+  },
 };
 
 beforeEach(async () => {
   asked = [];
+  judged = [];
   collection = await new MemoryStore().create("things", ORIGIN);
   await collection.upsert(
     NAMES.map((name, i) => ({
@@ -192,4 +199,48 @@ test("queries that make no sense are refused before anything is embedded", async
       return true;
     });
   assert.equal(asked.length, 0);
+});
+
+test("the best hits are judged with query and rationale, and come in the order of the verdicts", async () => {
+  const plain = await searcher().search({ text: "a circle", limit: 4 });
+  assert.ok(plain.hits.every((hit) => hit.judged === undefined));
+  assert.equal(judged.length, 0);
+  const answer = await searcher().search({ text: "a circle", instruction: "Find:", rerank: 3, limit: 4 });
+  const [first] = judged;
+  assert.equal(judged.length, 3);
+  assert.equal(first!.text, "Find: a circle\nIt is a circle.\na circle\nIs this what is asked for? Answer yes or no.");
+  assert.equal(first!.maxPixels, ORIGIN.maxPixels);
+  const before = plain.hits.map(({ item }) => item.id);
+  const after = answer.hits.map(({ item }) => item.id);
+  assert.deepEqual(after.slice(0, 3), NAMES.filter((name) => before.slice(0, 3).includes(name)).toReversed());
+  assert.notDeepEqual(after, before);
+  assert.equal(after[3], before[3]);
+  assert.deepEqual(
+    answer.hits.map((hit) => hit.judged !== undefined),
+    [true, true, true, false],
+  );
+  for (const rerank of [-1, 1.5, 101])
+    await assert.rejects(searcher().search({ text: "x", rerank }), /rerank is a whole number from 0 to 100/);
+});
+
+test("a hit whose picture has gone is not judged, and comes after those that were", async () => {
+  await collection.upsert([
+    {
+      id: "gone",
+      vector: axis("circle"),
+      text: "",
+      path: "/nowhere/gone.png",
+      contentHash: "g",
+      stamp: "",
+      metadata: {},
+    },
+  ]);
+  const answer = await searcher().search({ text: "a circle", rerank: 2, limit: 2 });
+  assert.deepEqual(
+    answer.hits.map(({ item: { id }, judged: chance }) => [id, chance !== undefined]),
+    [
+      ["circle", true],
+      ["gone", false],
+    ],
+  );
 });
