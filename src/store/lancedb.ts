@@ -230,10 +230,14 @@ class LanceCollection implements Collection {
     });
   }
 
+  async compact(): Promise<void> {
+    await this.#write(() => this.#table.optimize({ cleanupOlderThan: new Date(Date.now() - KEEP_MS) }));
+  }
+
   async optimize(): Promise<void> {
+    // Before the index is made: compaction would have to rewrite it, and rows of one file are found faster.
+    await this.compact();
     await this.#write(async () => {
-      // Before the index is made: compaction would have to rewrite it, and rows of one file are found faster.
-      await this.#table.optimize({ cleanupOlderThan: new Date(Date.now() - KEEP_MS) });
       const count = await this.#table.countRows();
       const indexed = (await this.#table.listIndices()).some(({ name }) => name === VECTOR_INDEX);
       if (count < LEAST_FOR_INDEX || indexed) return;

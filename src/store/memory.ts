@@ -135,6 +135,8 @@ class MemoryCollection implements Collection {
     this.#keep(found.items);
   }
 
+  async compact(): Promise<void> {}
+
   async optimize(): Promise<void> {}
 
   #keep(items: ReadonlyMap<string, StoredItem>): void {

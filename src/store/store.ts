@@ -105,7 +105,9 @@ export interface Collection {
   versions(): Promise<Version[]>;
   /** Brings back what the collection held at a version, as a new one. */
   restore(version: number): Promise<void>;
-  /** Builds and brings up to date what makes searches fast, and joins small files; nothing that is found changes. */
+  /** Joins the small files that writes leave and brings up to date what there is of indices: further writes are faster. */
+  compact(): Promise<void>;
+  /** Compacts, and builds what makes searches fast; nothing that is found changes. */
   optimize(): Promise<void>;
 }
 

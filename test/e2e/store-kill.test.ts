@@ -11,7 +11,7 @@ import { seededRandom } from "../../src/random.ts";
 import { LanceStore } from "../../src/store/lancedb.ts";
 import { vectorFor } from "../support/store-cases.ts";
 
-const ROWS = 6000;
+const ROWS = 16_000;
 const KILLS = 20;
 const work = mkdtempSync(join(tmpdir(), "rge-kill-"));
 after(() => rmSync(work, { recursive: true, force: true }));
@@ -66,7 +66,7 @@ test(`killed ${KILLS} times while it indexes, nothing that was acknowledged is l
   let interrupted = 0;
   for (let i = 0; i < KILLS; i++) {
     // The first ones before anything is written, while the collection is made.
-    const lines = await killed(store, i < 3 ? "" : "ready", Math.floor(random() * (i < 3 ? 600 : 250)));
+    const lines = await killed(store, i < 3 ? "" : "ready", Math.floor(random() * (i < 3 ? 600 : 450)));
     if (!lines.includes("indexed")) interrupted++;
     for (const line of lines) if (/^\d+$/.test(line)) safe.add(line);
     const there = await itemsIn(store);
