@@ -1,5 +1,6 @@
 /** What every store refuses. */
 import { StoreError } from "../errors.ts";
+import type { ColumnType } from "./filter.ts";
 import type { Metadata, StoredItem, VectorOrigin } from "./store.ts";
 
 /** Collections become files and tables. */
@@ -49,6 +50,26 @@ function metadataProblem(metadata: Metadata): string | undefined {
     if (!isValue) return `metadata ${key}: expected a string, a finite number or a boolean`;
   }
   return undefined;
+}
+
+/**
+ * Types of metadata by key, those of `items` added to those known; a key's type is that of its first value.
+ * @throws {StoreError} a value of another type than its key has
+ */
+export function withTypesOf(
+  items: readonly StoredItem[],
+  known: ReadonlyMap<string, ColumnType>,
+): Map<string, ColumnType> {
+  const types = new Map(known);
+  for (const { id, metadata } of items)
+    for (const [key, value] of Object.entries(metadata)) {
+      const type = typeof value as ColumnType;
+      const first = types.get(key) ?? type;
+      if (first !== type)
+        throw new StoreError(`item ${JSON.stringify(id)}: metadata ${key} is a ${type}, in this collection a ${first}`);
+      types.set(key, type);
+    }
+  return types;
 }
 
 /**

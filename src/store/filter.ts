@@ -84,13 +84,18 @@ export function sqlOf(
     const column = columnOf(key);
     if (operator === "in") {
       const values = (value as readonly MetadataValue[]).filter((it) => typeof it === type);
-      return values.length === 0 ? "false" : `${column} IN (${values.map(literal).join(", ")})`;
+      return values.length === 0 ? "false" : oneOf(column, values);
     }
     if (typeof value !== type) return never;
     const test = `${column} ${SQL[operator]} ${literal(value as MetadataValue)}`;
     return operator === "ne" ? `(${column} IS NULL OR ${test})` : test;
   });
   return parts.length === 0 ? undefined : parts.map((part) => `(${part})`).join(" AND ");
+}
+
+/** SQL for a column that has one of the values. */
+export function oneOf(column: string, values: readonly MetadataValue[]): string {
+  return `${column} IN (${values.map(literal).join(", ")})`;
 }
 
 function literal(value: MetadataValue): string {

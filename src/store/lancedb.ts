@@ -5,8 +5,8 @@ import { connect, Index, type Connection, type Table } from "@lancedb/lancedb";
 import { Bool, Field, FixedSizeList, Float32, Float64, Schema, Utf8, type DataType } from "apache-arrow";
 import { z } from "zod";
 import { AbsentError, messageOf, StoreError, StoreFailure } from "../errors.ts";
-import { checkItems, checkName } from "./check.ts";
-import { sqlOf, type ColumnType } from "./filter.ts";
+import { checkItems, checkName, withTypesOf } from "./check.ts";
+import { oneOf, sqlOf, type ColumnType } from "./filter.ts";
 import { byScore, depthOf, fused, type Ranked } from "./rank.ts";
 import type {
   Collection,
@@ -20,6 +20,7 @@ import type {
   Version,
   VectorOrigin,
 } from "./store.ts";
+import { WriteQueue } from "./write-queue.ts";
 
 /** Where a table's schema says what its vectors are. */
 const ORIGIN_KEY = "rge.origin";
@@ -70,6 +71,8 @@ interface Row {
 /** Collections in a folder, a table each. */
 export class LanceStore implements Store {
   readonly #connection: Connection;
+  /** Of each collection, for all who have it open. */
+  readonly #writes = new Map<string, WriteQueue>();
 
   private constructor(connection: Connection) {
     this.#connection = connection;
@@ -100,7 +103,7 @@ export class LanceStore implements Store {
     return await told(name, async () => {
       const table = await this.#connection.createEmptyTable(name, schema);
       await makeIndices(table);
-      return new LanceCollection(name, origin, table, new Map());
+      return new LanceCollection(name, origin, table, new Map(), this.#writesOf(name));
     });
   }
 
@@ -113,7 +116,7 @@ export class LanceStore implements Store {
       const parsed = originSchema.safeParse(JSON.parse(metadata.get(ORIGIN_KEY) ?? "null"));
       if (!parsed.success) throw new StoreError(`${name} is a table of LanceDB but no collection of rge's`);
       await makeIndices(table);
-      return new LanceCollection(name, parsed.data, table, metadataTypes(fields));
+      return new LanceCollection(name, parsed.data, table, metadataTypes(fields), this.#writesOf(name));
     });
   }
 
@@ -127,6 +130,12 @@ export class LanceStore implements Store {
     this.#connection.close();
     return Promise.resolve();
   }
+
+  #writesOf(name: string): WriteQueue {
+    const queue = this.#writes.get(name) ?? new WriteQueue();
+    this.#writes.set(name, queue);
+    return queue;
+  }
 }
 
 class LanceCollection implements Collection {
@@ -134,14 +143,20 @@ class LanceCollection implements Collection {
   readonly origin: VectorOrigin;
   readonly #table: Table;
   #types: ReadonlyMap<string, ColumnType>;
-  /** Writes come one after another: two merges at a time would have one fail as a conflict. */
-  #writing: Promise<unknown> = Promise.resolve();
+  readonly #writes: WriteQueue;
 
-  constructor(name: string, origin: VectorOrigin, table: Table, types: ReadonlyMap<string, ColumnType>) {
+  constructor(
+    name: string,
+    origin: VectorOrigin,
+    table: Table,
+    types: ReadonlyMap<string, ColumnType>,
+    writes: WriteQueue,
+  ) {
     this.name = name;
     this.origin = origin;
     this.#table = table;
     this.#types = types;
+    this.#writes = writes;
   }
 
   async count(where?: Filter): Promise<number> {
@@ -225,8 +240,7 @@ class LanceCollection implements Collection {
     await this.#write(async () => {
       await this.#table.checkout(version);
       await this.#table.restore();
-      await this.#table.checkoutLatest();
-      this.#types = metadataTypes((await this.#table.schema()).fields);
+      await this.#refresh();
     });
   }
 
@@ -293,19 +307,9 @@ class LanceCollection implements Collection {
     return sqlOf(where, this.#types, columnOf);
   }
 
-  /** Columns for keys that are new; a key's type is that of its first value. */
+  /** Columns for keys that are new. */
   async #addColumns(items: readonly StoredItem[]): Promise<void> {
-    const types = new Map(this.#types);
-    for (const { id, metadata } of items)
-      for (const [key, value] of Object.entries(metadata)) {
-        const type = typeof value as ColumnType;
-        const known = types.get(key) ?? type;
-        if (known !== type)
-          throw new StoreError(
-            `item ${JSON.stringify(id)}: metadata ${key} is a ${type}, in this collection a ${known}`,
-          );
-        types.set(key, type);
-      }
+    const types = withTypesOf(items, this.#types);
     const added = [...types].filter(([key]) => !this.#types.has(key));
     if (added.length > 0)
       await this.#table.addColumns(
@@ -314,14 +318,19 @@ class LanceCollection implements Collection {
     this.#types = types;
   }
 
+  /** Does `work` on the newest state, others who write waiting. */
   async #write<T>(work: () => Promise<T>): Promise<T> {
-    const before = this.#writing;
-    const done = (async () => {
-      await before;
-      return await told(this.name, work);
-    })();
-    this.#writing = done.catch(() => undefined);
-    return await done;
+    return await this.#writes.run(() =>
+      told(this.name, async () => {
+        await this.#refresh();
+        return await work();
+      }),
+    );
+  }
+
+  async #refresh(): Promise<void> {
+    await this.#table.checkoutLatest();
+    this.#types = metadataTypes((await this.#table.schema()).fields);
   }
 }
 
@@ -371,10 +380,6 @@ function cosineOf(row: Row): number {
 
 function bm25Of(row: Row): number {
   return (row as Row & { _score: number })._score;
-}
-
-function oneOf(column: string, values: readonly string[]): string {
-  return `${column} IN (${values.map((value) => `'${value.replaceAll("'", "''")}'`).join(", ")})`;
 }
 
 function inParts<T>(values: readonly T[]): T[][] {

@@ -1,6 +1,6 @@
 /** A store in memory: every search scans everything. What others find is tested against it. */
 import { AbsentError, StoreError } from "../errors.ts";
-import { checkItems, checkName } from "./check.ts";
+import { checkItems, checkName, withTypesOf } from "./check.ts";
 import { matcherOf, type ColumnType } from "./filter.ts";
 import { byScore, depthOf, fused, type Ranked } from "./rank.ts";
 import type {
@@ -51,7 +51,7 @@ class MemoryCollection implements Collection {
   readonly name: string;
   readonly origin: VectorOrigin;
   #items: ReadonlyMap<string, StoredItem> = new Map();
-  readonly #types = new Map<string, ColumnType>();
+  #types: ReadonlyMap<string, ColumnType> = new Map();
   readonly #versions: { version: number; time: Date; items: ReadonlyMap<string, StoredItem> }[] = [];
 
   constructor(name: string, origin: VectorOrigin) {
@@ -66,20 +66,9 @@ class MemoryCollection implements Collection {
 
   async upsert(items: readonly StoredItem[]): Promise<void> {
     checkItems(items, this.origin.dimension);
-    const types = new Map(this.#types);
-    for (const { id, metadata } of items)
-      for (const [key, value] of Object.entries(metadata)) {
-        const type = typeof value as ColumnType;
-        const known = types.get(key) ?? type;
-        if (known !== type)
-          throw new StoreError(
-            `item ${JSON.stringify(id)}: metadata ${key} is a ${type}, in this collection a ${known}`,
-          );
-        types.set(key, type);
-      }
+    this.#types = withTypesOf(items, this.#types);
     const next = new Map(this.#items);
     for (const item of items) next.set(item.id, item);
-    for (const [key, type] of types) this.#types.set(key, type);
     this.#keep(next);
   }
 

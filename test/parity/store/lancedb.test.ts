@@ -33,6 +33,23 @@ test("what was put in is there when the folder is opened again, metadata types i
   await assert.rejects(collection.upsert([{ ...someItems(1, 5)[0]!, metadata: { flag: "yes" } }]), /flag is a string/);
 });
 
+test("who opened a collection twice writes to it at the same time, new keys of metadata included", async () => {
+  await using store = await LanceStore.open(join(root, "twice"));
+  await store.create("things", ORIGIN);
+  const opened = await Promise.all([0, 1, 2].map(() => store.open("things")));
+  await Promise.all(
+    opened.flatMap((collection, who) =>
+      Array.from({ length: 5 }, async (_, i) => {
+        const items = someItems(20, 100 * who + i, `${who}-${i}`);
+        await collection.upsert(items.map((item) => ({ ...item, metadata: { ...item.metadata, [`key_${i}`]: who } })));
+      }),
+    ),
+  );
+  const collection = await store.open("things");
+  assert.equal(await collection.count(), 300);
+  assert.equal(await collection.count({ key_4: 2 }), 20);
+});
+
 test("files that are damaged are the store's failure, told as one", async () => {
   const folder = join(root, "damaged");
   {
