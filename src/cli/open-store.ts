@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 import { StoreError, UsageError } from "../errors.ts";
 import { parseExamples, type ExampleQuestion } from "../search/examples.ts";
 import { parseCalibration, type Calibration } from "../search/calibration.ts";
-import type { Store } from "../store/store.ts";
+import type { Store, VectorOrigin } from "../store/store.ts";
 import type { OptionSpec } from "./arguments.ts";
 
 /** The option that names it. */
@@ -38,6 +38,11 @@ export async function openStore(folder: string): Promise<Store> {
     throw error;
   });
   return await lance.LanceStore.open(folder);
+}
+
+/** A collection's origin; `undefined` where the collection is not there. */
+export async function knownOrigin(store: Store, collection: string): Promise<VectorOrigin | undefined> {
+  return (await store.list()).includes(collection) ? (await store.open(collection)).origin : undefined;
 }
 
 /** What was learnt about a collection's scores, where something was. */

@@ -6,16 +6,15 @@ import type { Embedder } from "../embed/embedder.ts";
 import { messageOf, UsageError } from "../errors.ts";
 import { countSource, readSource } from "../search/source.ts";
 import { indexSource, type IndexCounts } from "../search/indexer.ts";
-import { checkOrigin } from "../store/check.ts";
-import type { Collection, Store, VectorOrigin } from "../store/store.ts";
+import type { Collection } from "../store/store.ts";
 import type { Arguments } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
 import { EXIT } from "./exit-status.ts";
 import { indexProgress, sentenceOf } from "./index-progress.ts";
 import { loadModel } from "./load-model.ts";
 import { modelPlan } from "./model-options.ts";
-import { dropCollection, openStore, storeFolder } from "./open-store.ts";
-import { originFor } from "./origin.ts";
+import { dropCollection, knownOrigin, openStore, storeFolder } from "./open-store.ts";
+import { collectionFor, originFor } from "./origin.ts";
 import { writeText } from "./output.ts";
 import { formatCount, formatDuration } from "./units.ts";
 
@@ -40,37 +39,23 @@ export async function runIndex(args: Arguments, context: CommandContext): Promis
   const name = args.required("collection", "the collection that the source becomes");
   const folder = storeFolder(args.text("store"));
   await using store = await openStore(folder);
-  const isThere = (await store.list()).includes(name);
-  const known = isThere ? (await store.open(name)).origin : undefined;
+  const known = await knownOrigin(store, name);
   const model = args.text("model") ?? known?.model;
   if (model === undefined) throw new UsageError("--model is missing: a folder, or a name on the hub");
   await using embedder = await loadModel(modelPlan(args, model, { many: true }), context);
-  const origin = originFor(model, embedder, args.has("rebuild") ? undefined : known, {
+  const rebuilds = known !== undefined && args.has("rebuild");
+  const origin = originFor(model, embedder, rebuilds ? undefined : known, {
     instruction: args.text("instruction"),
     minPixels: args.whole("min-pixels", 1),
     maxPixels: args.whole("max-pixels", 1),
   });
-  const collection = await collectionFor(store, folder, name, origin, args.has("rebuild"));
+  if (rebuilds) await dropCollection(store, folder, name);
+  const collection = await collectionFor(store, name, origin, rebuilds ? undefined : known);
   let outcome = await once(args, collection, embedder, source, context);
   if (args.has("watch"))
     for await (const _ of changesOf(source, context.interrupt.signal))
       outcome = await once(args, collection, embedder, source, context);
   return outcome.counts.failed > 0 ? EXIT.itemsFailed : EXIT.done;
-}
-
-async function collectionFor(
-  store: Store,
-  folder: string,
-  name: string,
-  origin: VectorOrigin,
-  rebuild: boolean,
-): Promise<Collection> {
-  const isThere = (await store.list()).includes(name);
-  if (isThere && rebuild) await dropCollection(store, folder, name);
-  if (!isThere || rebuild) return await store.create(name, origin);
-  const collection = await store.open(name);
-  checkOrigin(name, collection.origin, origin);
-  return collection;
 }
 
 async function once(

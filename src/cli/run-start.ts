@@ -13,15 +13,14 @@ import { QueryEmbedder } from "../search/query-embedder.ts";
 import { Searcher } from "../search/searcher.ts";
 import type { JobStatus } from "../server/index-jobs.ts";
 import { QUESTIONS_FILE, writeGallery } from "../scenes/gallery.ts";
-import { checkOrigin } from "../store/check.ts";
 import type { Collection } from "../store/store.ts";
 import type { Arguments } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
 import { indexProgress, sentenceOf } from "./index-progress.ts";
 import { loadModel, localFolder } from "./load-model.ts";
 import { modelPlan } from "./model-options.ts";
-import { openStore, readCalibration, storeFolder, writeCalibration, writeExamples } from "./open-store.ts";
-import { originFor } from "./origin.ts";
+import { knownOrigin, openStore, readCalibration, storeFolder, writeCalibration, writeExamples } from "./open-store.ts";
+import { collectionFor, originFor } from "./origin.ts";
 import { listen, portOf, untilStopped } from "./serving.ts";
 
 const HOST = "127.0.0.1";
@@ -47,7 +46,7 @@ export async function runStart(args: Arguments, context: CommandContext): Promis
   const folder = storeFolder(args.text("store"));
   const name = args.text("collection") ?? (given === undefined ? GALLERY : nameFor(given));
   await using store = await openStore(folder);
-  const known = (await store.list()).includes(name) ? (await store.open(name)).origin : undefined;
+  const known = await knownOrigin(store, name);
   const model = args.text("model") ?? known?.model ?? (given === undefined ? NANO : undefined);
   if (model === undefined)
     throw new UsageError(
@@ -56,9 +55,7 @@ export async function runStart(args: Arguments, context: CommandContext): Promis
   const source = given ?? (await galleryIn(folder, name, context));
   const modelFolder = await localFolder(model, context);
   await using embedder = await loadModel(modelPlan(args, modelFolder, { many: true }), context);
-  const origin = originFor(model, embedder, known);
-  if (known !== undefined) checkOrigin(name, known, origin);
-  const collection = known === undefined ? await store.create(name, origin) : await store.open(name);
+  const collection = await collectionFor(store, name, originFor(model, embedder, known), known);
   // The terminal has the progress; each request's line would hide it.
   const more = { logLevel: "warn" as const };
   const server = await listen({ model, modelFolder, embedder, store, storeFolder: folder, host: HOST, more }, port);

@@ -2,6 +2,7 @@
 import type { EvalRow } from "../dataset/eval-rows.ts";
 import type { TrainSide } from "../dataset/train-row.ts";
 import type { Embedder } from "../embed/embedder.ts";
+import { withBreak } from "../embed/line-break.ts";
 import type { EmbedItem, EmbedResult, ReasonOptions } from "../embed/types.ts";
 
 /** How queries are embedded: directly, after the oracle's rationale, or after one that the model writes. */
@@ -109,7 +110,7 @@ function queryOf({ query, rationale }: EvalRow, reasoning: Reasoning): EmbedItem
 
 /** A side as RGE's evaluation embeds it: its text ends in a line break. */
 function itemOf({ text, image }: TrainSide, role: "query" | "target"): EmbedItem {
-  return { role, text: text.endsWith("\n") ? text : `${text}\n`, images: image === undefined ? [] : [image] };
+  return { role, text: withBreak(text), images: image === undefined ? [] : [image] };
 }
 
 /** `query "Count the objects" images/0.png`. */

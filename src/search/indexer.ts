@@ -1,5 +1,4 @@
 /** From a source to a collection: what is new is embedded, what moved is not embedded again, what is there is skipped. */
-import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { basename } from "node:path";
@@ -7,9 +6,10 @@ import { isDeepStrictEqual } from "node:util";
 import type { Embedder } from "../embed/embedder.ts";
 import type { EmbedItem } from "../embed/types.ts";
 import { messageOf } from "../errors.ts";
-import type { Collection, ItemFields, StoredItem, VectorOrigin } from "../store/store.ts";
+import type { Collection, ItemFields, StoredItem } from "../store/store.ts";
 import { CollectionWriter } from "./collection-writer.ts";
 import type { SourceEntry, SourceItem } from "./source.ts";
+import { contentHashOf, targetItemOf } from "./target-item.ts";
 
 /** What is being done, in counts. */
 export interface IndexCounts {
@@ -96,7 +96,7 @@ export async function indexSource(
           continue;
         }
         waiting.push(entry);
-        yield embedItemOf(entry.item, collection.origin);
+        yield targetItemOf(entry.item.caption, entry.item.image, collection.origin);
       }
       onProgress?.({ ...counts });
     }
@@ -153,19 +153,14 @@ async function hashedAll(
 /** Reads what an item is made of; does not reject. */
 async function hashOf(item: SourceItem, known: StoredItem | undefined): Promise<Hashed | { reason: string }> {
   const { image, caption } = item;
-  // A picture is embedded without its caption; an item of text is its caption.
-  if (image === undefined) return { item, contentHash: sha256(`text ${caption}`), stamp: "" };
+  if (image === undefined) return { item, contentHash: contentHashOf(caption), stamp: "" };
   try {
     const stamp = await stampOf(image);
     if (known?.stamp === stamp && known.path === image) return { item, contentHash: known.contentHash, stamp };
-    return { item, contentHash: sha256(await readFile(image)), stamp };
+    return { item, contentHash: contentHashOf(await readFile(image)), stamp };
   } catch (error) {
     return { reason: messageOf(error) };
   }
-}
-
-function sha256(content: string | Uint8Array): string {
-  return createHash("sha256").update(content).digest("hex");
 }
 
 async function stampOf(file: string): Promise<string> {
@@ -187,12 +182,6 @@ function fieldsOf({ item: { id, caption, image, metadata }, contentHash, stamp }
 
 function sameFields(a: ItemFields, b: ItemFields): boolean {
   return a.text === b.text && a.path === b.path && a.stamp === b.stamp && isDeepStrictEqual(a.metadata, b.metadata);
-}
-
-function embedItemOf({ image, caption }: SourceItem, origin: VectorOrigin): EmbedItem {
-  if (image === undefined) return { role: "target", text: `${caption}\n` };
-  const bounds = { minPixels: origin.minPixels ?? undefined, maxPixels: origin.maxPixels ?? undefined };
-  return { role: "target", text: `<|image_1|>\n${origin.instruction}\n`, images: [image], ...bounds };
 }
 
 /** A source may name an id twice; the last counts. */

@@ -4,6 +4,7 @@ import type { JudgeItem } from "../embed/types.ts";
 import { readImageBytes } from "../input/image-source.ts";
 import type { ItemFields, VectorOrigin } from "../store/store.ts";
 import { MAX_IMAGE_BYTES } from "./query-embedder.ts";
+import { boundsOf } from "./target-item.ts";
 
 /** What is looked for, as it was embedded. */
 export interface Wanted {
@@ -24,13 +25,12 @@ export async function judgeItems(
   embedder: Pick<Embedder, "judge">,
   wanted: Wanted,
   items: readonly ItemFields[],
-  { minPixels, maxPixels }: Pick<VectorOrigin, "minPixels" | "maxPixels">,
+  bounds: Pick<VectorOrigin, "minPixels" | "maxPixels">,
   signal: AbortSignal | undefined,
 ): Promise<(number | undefined)[]> {
   const asked = await Promise.all(items.map((item) => judgeItemOf(wanted, item)));
-  const bounds = { ...(minPixels !== null && { minPixels }), ...(maxPixels !== null && { maxPixels }) };
   const judged = await embedder.judge(
-    asked.flatMap((item) => item ?? []).map((item) => ({ ...item, ...bounds })),
+    asked.flatMap((item) => item ?? []).map((item) => ({ ...item, ...boundsOf(bounds) })),
     { signal },
   );
   let at = 0;

@@ -4,6 +4,7 @@ import { AbsentError, InputError } from "../errors.ts";
 import type { Collection, Filter, Hit } from "../store/store.ts";
 import { chanceOf, surenessOf, type Calibration } from "./calibration.ts";
 import { judgeItems } from "./rerank.ts";
+import { boundsOf } from "./target-item.ts";
 import { loadQuery, type LoadedQuery, type OnRationale, type QueryEmbedder } from "./query-embedder.ts";
 
 /** Whether the model reasons: never, always, or where the direct result is unsure (without a calibration, always). */
@@ -228,8 +229,7 @@ function itemOf(query: SearchQuery, { origin }: Collection): EmbedItem {
     role: "query",
     text: `${image === undefined ? "" : "<|image_1|>\n"}${words === "" ? "" : `${words}\n`}`,
     images: image === undefined ? [] : [image],
-    ...(origin.minPixels !== null && { minPixels: origin.minPixels }),
-    ...(origin.maxPixels !== null && { maxPixels: origin.maxPixels }),
+    ...boundsOf(origin),
   };
 }
 

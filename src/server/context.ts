@@ -6,7 +6,7 @@ import type { Tokenizer } from "../input/tokenizer.ts";
 import type { Calibration } from "../search/calibration.ts";
 import type { ExampleQuestion } from "../search/examples.ts";
 import type { QueryEmbedder } from "../search/query-embedder.ts";
-import type { Store } from "../store/store.ts";
+import type { Collection, Store } from "../store/store.ts";
 import { HttpError } from "./errors.ts";
 import type { ImagePolicy } from "./image-input.ts";
 import type { IndexJobs } from "./index-jobs.ts";
@@ -64,6 +64,22 @@ export function signalOf(reply: FastifyReply, timeoutMs: number): AbortSignal {
 }
 
 /**
+ * A collection whose vectors this server's model made.
+ * @throws {AbsentError} no such collection
+ * @throws {HttpError} 409 for another model's
+ */
+export async function ownCollection({ store, embedder }: ServerContext, name: string): Promise<Collection> {
+  const collection = await store.open(name);
+  if (collection.origin.modelHash !== embedder.info.hash)
+    throw new HttpError(
+      409,
+      "another_model",
+      `collection ${name} holds vectors of another model (${collection.origin.model}); index it anew with this one`,
+    );
+  return collection;
+}
+
+/**
  * Embeds what a request asks for.
  * @throws {HttpError} 413 for too many items, 429 when the server has too much to do
  */
@@ -77,9 +93,4 @@ export async function embedFor(
   const results = await queue.run(items.length, () => embedder.embed(items, { signal }));
   for (const { rationaleTokens } of results) metrics.embedded(rationaleTokens);
   return results;
-}
-
-/** Texts end in a line break, as those that RGE checkpoints were trained on. */
-export function withBreak(text: string): string {
-  return text.endsWith("\n") ? text : `${text}\n`;
 }

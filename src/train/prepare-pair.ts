@@ -1,5 +1,6 @@
 /** Rows of a dataset as pairs of prompts with their pictures, ready for the decoder. */
 import type { TrainRow, TrainSide } from "../dataset/train-rows.ts";
+import { withBreak } from "../embed/line-break.ts";
 import { prepareItem } from "../embed/prepare.ts";
 import type { PromptSide, TrainingPair } from "./collate.ts";
 import type { TrainingPrompts } from "./training-model.ts";
@@ -27,7 +28,7 @@ export async function preparePair(
   settings: PrepareSettings,
 ): Promise<TrainingPair> {
   const side = async ({ text, image }: TrainSide): Promise<PromptSide> => {
-    const ended = settings.lineBreak && !text.endsWith("\n") ? `${text}\n` : text;
+    const ended = settings.lineBreak ? withBreak(text) : text;
     const { prompt, images, promptTokens } = await prepareItem(prompts, ending, {
       text: ended,
       images: image === undefined ? [] : [image],

@@ -2,37 +2,29 @@
 import { randomUUID } from "node:crypto";
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
-import type { EmbedItem, ImageSource } from "../../embed/types.ts";
-import { embedFor, signalOf, withBreak, type ServerContext } from "../context.ts";
+import type { EmbedItem } from "../../embed/types.ts";
+import { withBreak } from "../../embed/line-break.ts";
+import { embedFor, signalOf, type ServerContext } from "../context.ts";
+import { checkDimension, checkModel, contentOf, contentPart, textPart } from "../content.ts";
 import { HttpError } from "../errors.ts";
-import { imageOf } from "../image-input.ts";
 import { errorResponses } from "../schemas.ts";
 import { encoded, shortened } from "../vectors.ts";
 
 /** Cohere's own. */
 const MAX_INPUTS = 96;
 const TYPES = ["float", "int8", "uint8", "binary", "ubinary", "base64"] as const;
-const text = z.string().max(100_000);
 
 const body = z.object({
   model: z.string().max(500),
   input_type: z
     .enum(["search_query", "search_document", "classification", "clustering", "image"])
     .describe("search_query is embedded after a rationale, the others directly."),
-  texts: z.array(text).min(1).max(MAX_INPUTS).optional(),
+  texts: z.array(textPart).min(1).max(MAX_INPUTS).optional(),
   images: z.array(z.string()).min(1).max(MAX_INPUTS).optional().describe("data: URLs."),
   inputs: z
     .array(
       z.object({
-        content: z
-          .array(
-            z.discriminatedUnion("type", [
-              z.object({ type: z.literal("text"), text }),
-              z.object({ type: z.literal("image_url"), image_url: z.object({ url: z.string() }) }),
-            ]),
-          )
-          .min(1)
-          .max(64),
+        content: z.array(contentPart).min(1).max(64),
       }),
     )
     .min(1)
@@ -83,19 +75,10 @@ export function cohereRoutes(context: ServerContext): FastifyPluginAsyncZod {
       },
       async (request, reply) => {
         const { model, input_type, texts, images, inputs, embedding_types, output_dimension } = request.body;
-        if (model !== modelName)
-          throw new HttpError(
-            404,
-            "model_not_found",
-            `there is no model ${JSON.stringify(model)} here; it is ${modelName}`,
-            { param: "model" },
-          );
+        checkModel(model, [modelName]);
         if ([texts, images, inputs].filter((it) => it !== undefined).length !== 1)
           throw new HttpError(400, "invalid_request", "give one of texts, images and inputs", { param: "texts" });
-        if (output_dimension !== undefined && output_dimension > embedder.info.hidden)
-          throw new HttpError(400, "invalid_request", `output_dimension is at most ${embedder.info.hidden}`, {
-            param: "output_dimension",
-          });
+        checkDimension(output_dimension, embedder.info.hidden, "output_dimension");
         const signal = signalOf(reply, limits.timeoutMs);
         const contents =
           inputs?.map(({ content }) => content) ??
@@ -105,15 +88,7 @@ export function cohereRoutes(context: ServerContext): FastifyPluginAsyncZod {
         const reason = role === "query" ? { onBudget: "force-emb" as const } : false;
         const items: EmbedItem[] = [];
         for (const content of contents) {
-          const pictures: ImageSource[] = [];
-          let words = "";
-          for (const it of content) {
-            if (it.type === "text") words += it.text;
-            else {
-              pictures.push(await imageOf(it.image_url.url, context.images, signal));
-              words += `<|image_${pictures.length}|>\n`;
-            }
-          }
+          const { words, images: pictures } = await contentOf(content, context.images, signal);
           items.push({ role, text: withBreak(words), images: pictures, reason });
         }
         const results = await embedFor(context, items, signal);

@@ -2,13 +2,13 @@
 import { readFile } from "node:fs/promises";
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { createHash } from "node:crypto";
 import { DEFAULT_INSTRUCTION } from "../../search/indexer.ts";
+import { contentHashOf, targetItemOf } from "../../search/target-item.ts";
 import { thumbnailOf } from "../../input/thumbnail.ts";
 import type { Collection, ItemFields, VectorOrigin } from "../../store/store.ts";
 import type { EmbedItem } from "../../embed/types.ts";
 import { readImageBytes } from "../../input/image-source.ts";
-import { signalOf, withBreak, type ServerContext } from "../context.ts";
+import { ownCollection, signalOf, type ServerContext } from "../context.ts";
 import { HttpError } from "../errors.ts";
 import { fileUnder, imageOf } from "../image-input.ts";
 import { errorResponses } from "../schemas.ts";
@@ -117,16 +117,6 @@ export function collectionRoutes(context: ServerContext): FastifyPluginAsyncZod 
       }),
     };
   };
-  const ours = async (name: string): Promise<Collection> => {
-    const collection = await store.open(name);
-    if (collection.origin.modelHash !== embedder.info.hash)
-      throw new HttpError(
-        409,
-        "another_model",
-        `collection ${name} holds vectors of another model (${collection.origin.model}); index it anew with this one`,
-      );
-    return collection;
-  };
   return async (app) => {
     app.get(
       "/v1/collections",
@@ -207,7 +197,7 @@ export function collectionRoutes(context: ServerContext): FastifyPluginAsyncZod 
         },
       },
       async ({ params, body }, reply) => {
-        const collection = await ours(params.name);
+        const collection = await ownCollection(context, params.name);
         jobs.start(collection, await fileUnder(context.images.filesRoot, body.path));
         return await reply.code(202).send(await describe(collection));
       },
@@ -232,7 +222,7 @@ export function collectionRoutes(context: ServerContext): FastifyPluginAsyncZod 
         },
       },
       async (request, reply) => {
-        const collection = await ours(request.params.name);
+        const collection = await ownCollection(context, request.params.name);
         const signal = signalOf(reply, limits.timeoutMs);
         const { items } = request.body;
         if (new Set(items.map(({ id }) => id)).size < items.length)
@@ -338,20 +328,15 @@ function absent(id: string): HttpError {
 /** What of an item is embedded, and where its picture is kept; a picture that came with the request is not kept. */
 async function contentOf(
   { text, image }: z.infer<typeof newItem>,
-  { instruction }: VectorOrigin,
+  origin: VectorOrigin,
   { images: policy }: ServerContext,
   signal: AbortSignal,
 ): Promise<{ embed: EmbedItem; path: string; contentHash: string }> {
-  const hash = createHash("sha256");
-  if (image === undefined) {
-    const embed = { role: "target" as const, text: withBreak(text) };
-    return { embed, path: "", contentHash: hash.update(`text ${text}`).digest("hex") };
-  }
-  const source = await imageOf(image, policy, signal);
-  const bytes = await readImageBytes(source, policy.maxBytes, "image");
+  const source = image === undefined ? undefined : await imageOf(image, policy, signal);
+  const bytes = source === undefined ? undefined : await readImageBytes(source, policy.maxBytes, "image");
   return {
-    embed: { role: "target", text: `<|image_1|>\n${instruction}\n`, images: [bytes] },
+    embed: targetItemOf(text, bytes, origin),
     path: typeof source === "string" && !/^data:/i.test(source) ? source : "",
-    contentHash: hash.update(bytes).digest("hex"),
+    contentHash: contentHashOf(bytes ?? text),
   };
 }

@@ -1,27 +1,22 @@
 /** OpenAI's embeddings: `POST /v1/embeddings`, with `messages` as vLLM takes them, and `GET /v1/models`. */
 import type { FastifyPluginAsyncZod } from "fastify-type-provider-zod";
 import { z } from "zod";
-import type { EmbedItem, ImageSource } from "../../embed/types.ts";
-import { embedFor, signalOf, withBreak, type ServerContext } from "../context.ts";
+import type { EmbedItem } from "../../embed/types.ts";
+import { withBreak } from "../../embed/line-break.ts";
+import { embedFor, signalOf, type ServerContext } from "../context.ts";
+import { checkDimension, checkModel, contentOf, contentPart, textPart, type ContentPart } from "../content.ts";
 import { HttpError } from "../errors.ts";
-import { imageOf } from "../image-input.ts";
 import { errorResponses } from "../schemas.ts";
 import { encoded, shortened } from "../vectors.ts";
 
 /** A model name with this ending embeds queries: after a rationale. */
 const QUERY_SUFFIX = ":query";
-const MAX_TEXT_CHARS = 100_000;
 const MAX_TOKENS = 32_768;
 
-const text = z.string().max(MAX_TEXT_CHARS);
 const tokens = z.array(z.int().nonnegative()).min(1).max(MAX_TOKENS);
-const part = z.discriminatedUnion("type", [
-  z.object({ type: z.literal("text"), text }),
-  z.object({ type: z.literal("image_url"), image_url: z.object({ url: z.string() }) }),
-]);
 const message = z.object({
   role: z.enum(["system", "user", "assistant"]),
-  content: z.union([text, z.array(part).max(256)]),
+  content: z.union([textPart, z.array(contentPart).max(256)]),
 });
 type Message = z.infer<typeof message>;
 
@@ -31,7 +26,7 @@ const body = z.object({
     .max(500)
     .describe("As GET /v1/models lists it; with `:query` at its end, items are embedded after a rationale."),
   input: z
-    .union([text, z.array(text).min(1), tokens, z.array(tokens).min(1)])
+    .union([textPart, z.array(textPart).min(1), tokens, z.array(tokens).min(1)])
     .optional()
     .describe("Texts, or tokens of this model's own tokenizer."),
   messages: z
@@ -75,6 +70,7 @@ const models = z.object({
 /** The routes. */
 export function openaiRoutes(context: ServerContext): FastifyPluginAsyncZod {
   const { modelName, limits, embedder } = context;
+  const names = [modelName, `${modelName}${QUERY_SUFFIX}`];
   return async (app) => {
     app.get(
       "/v1/models",
@@ -87,7 +83,7 @@ export function openaiRoutes(context: ServerContext): FastifyPluginAsyncZod {
       },
       async () => ({
         object: "list" as const,
-        data: [modelName, `${modelName}${QUERY_SUFFIX}`].map((id) => ({
+        data: names.map((id) => ({
           id,
           object: "model" as const,
           created: 0,
@@ -107,19 +103,10 @@ export function openaiRoutes(context: ServerContext): FastifyPluginAsyncZod {
       },
       async (request, reply) => {
         const { model, input, messages, dimensions, encoding_format, max_new_tokens } = request.body;
-        if (model !== modelName && model !== `${modelName}${QUERY_SUFFIX}`)
-          throw new HttpError(
-            404,
-            "model_not_found",
-            `there is no model ${JSON.stringify(model)} here; it is ${modelName}`,
-            { param: "model" },
-          );
+        checkModel(model, names);
         if ((input === undefined) === (messages === undefined))
           throw new HttpError(400, "invalid_request", "give either input or messages", { param: "input" });
-        if (dimensions !== undefined && dimensions > embedder.info.hidden)
-          throw new HttpError(400, "invalid_request", `dimensions is at most ${embedder.info.hidden}`, {
-            param: "dimensions",
-          });
+        checkDimension(dimensions, embedder.info.hidden, "dimensions");
         const signal = signalOf(reply, limits.timeoutMs);
         const reasons = request.body.reason ?? model.endsWith(QUERY_SUFFIX);
         const reason = reasons ? { maxNewTokens: max_new_tokens, onBudget: "force-emb" as const } : false;
@@ -165,22 +152,10 @@ async function itemOf(
   const rationale = last.role === "assistant" ? plainText(last) : undefined;
   const asked = rationale === undefined ? messages : messages.slice(0, -1);
   const system = asked.filter((it) => it.role === "system").map(plainText);
-  const images: ImageSource[] = [];
-  let words = "";
-  for (const { role: whose, content } of asked) {
-    if (whose === "assistant")
-      throw new HttpError(400, "invalid_request", "only the last message may be the assistant's", {
-        param: "messages",
-      });
-    if (whose === "system") continue;
-    for (const it of typeof content === "string" ? [{ type: "text" as const, text: content }] : content) {
-      if (it.type === "text") words += it.text;
-      else {
-        images.push(await imageOf(it.image_url.url, policy, signal));
-        words += `<|image_${images.length}|>\n`;
-      }
-    }
-  }
+  if (asked.some((it) => it.role === "assistant"))
+    throw new HttpError(400, "invalid_request", "only the last message may be the assistant's", { param: "messages" });
+  const users = asked.filter((it) => it.role === "user").flatMap(({ content }) => partsOf(content));
+  const { words, images } = await contentOf(users, policy, signal);
   return {
     role,
     text: withBreak(words),
@@ -190,9 +165,12 @@ async function itemOf(
   };
 }
 
+function partsOf(content: Message["content"]): readonly ContentPart[] {
+  return typeof content === "string" ? [{ type: "text", text: content }] : content;
+}
+
 function plainText({ content }: Message): string {
-  if (typeof content === "string") return content;
-  return content
+  return partsOf(content)
     .map((it) => {
       if (it.type === "text") return it.text;
       throw new HttpError(400, "invalid_request", "pictures belong to the user's messages", { param: "messages" });

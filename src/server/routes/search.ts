@@ -11,8 +11,8 @@ import {
   type SearchHit,
   type SearchQuery,
 } from "../../search/searcher.ts";
-import { signalOf, type ServerContext } from "../context.ts";
-import { answerOf, HttpError } from "../errors.ts";
+import { ownCollection, signalOf, type ServerContext } from "../context.ts";
+import { answerOf } from "../errors.ts";
 import { imageOf } from "../image-input.ts";
 import { errorResponses, filterSchema } from "../schemas.ts";
 import { itemAnswer, itemAnswerOf } from "./collections.ts";
@@ -74,17 +74,9 @@ type Answer = z.infer<typeof answer>;
 
 /** The routes. */
 export function searchRoutes(context: ServerContext): FastifyPluginAsyncZod {
-  const { store, limits, queries, queue, metrics } = context;
-  const searcherOf = async (name: string): Promise<Searcher> => {
-    const collection = await store.open(name);
-    if (collection.origin.modelHash !== context.embedder.info.hash)
-      throw new HttpError(
-        409,
-        "another_model",
-        `collection ${name} holds vectors of another model (${collection.origin.model}); index it anew with this one`,
-      );
-    return new Searcher(queries, collection, context.calibrationOf(name));
-  };
+  const { limits, queries, queue, metrics } = context;
+  const searcherOf = async (name: string): Promise<Searcher> =>
+    new Searcher(queries, await ownCollection(context, name), context.calibrationOf(name));
   return async (app) => {
     app.post(
       "/v1/collections/:name/search",

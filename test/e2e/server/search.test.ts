@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { after, test } from "node:test";
 import { MemoryStore } from "../../../src/store/memory.ts";
+import { assertCosine } from "../../support/assert-close.ts";
 import { fixture } from "../../support/fixtures.ts";
 import { ask, type Reply, startServer } from "../../support/server.ts";
 
@@ -166,6 +167,20 @@ test("vectors of another model are not searched, nor added to", async () => {
     const answer = await ask(`${url}/v1/collections/foreign/${path}`, body);
     assert.deepEqual([answer.status, answer.body.error.code], [409, "another_model"], path);
   }
+});
+
+test("a picture that is posted is embedded within the collection's bounds, as an indexed one is", async () => {
+  const { hash: modelHash, hidden: dimension } = embedder.info;
+  const instruction = "Represent the given image.";
+  const origin = { model: "tiny", modelHash, instruction, minPixels: 3136, maxPixels: 6272, dimension };
+  const bounded = await store.create("bounded", origin);
+  const image = "cat and dog.jpg";
+  assert.equal((await ask(`${url}/v1/collections/bounded/items`, { items: [{ id: "a", image }] })).body.added, 1);
+  const embed = { role: "target", text: `<|image_1|>\n${instruction}\n`, images: [join(root, image)] } as const;
+  const [within, whole] = await embedder.embed([{ ...embed, minPixels: 3136, maxPixels: 6272 }, embed]);
+  const [item] = await bounded.get(["a"]);
+  assertCosine(item!.vector, within!.embedding, 0.99999, "within the bounds");
+  assert.notDeepEqual(within!.embedding, whole!.embedding);
 });
 
 test("the API describes itself in OpenAPI 3.1, every route with what it may answer", async () => {
