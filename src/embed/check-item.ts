@@ -8,6 +8,8 @@ const MAX_IMAGES = 64;
 const MAX_NEW_TOKENS = 16_384;
 /** Longest rationale that can be given; BPE takes about a microsecond a character. */
 const MAX_RATIONALE_CHARS = 500_000;
+/** Longest shortest side, in pixels: a picture of one pixel's width must not become one of gigabytes. */
+const MAX_MIN_SIDE = 1024;
 /** Budget of the reference (method: `generate(max_new_tokens=128)`). */
 const DEFAULT_MAX_NEW_TOKENS = 128;
 
@@ -17,6 +19,7 @@ export interface CheckedItem {
   readonly images: readonly ImageSource[];
   readonly minPixels: number | undefined;
   readonly maxPixels: number | undefined;
+  readonly minSide: number | undefined;
   readonly rationale: string | undefined;
   /** `undefined` embeds directly. */
   readonly reason: CheckedReason | undefined;
@@ -60,6 +63,7 @@ export function checkItem(item: EmbedItem, repetitionPenalty: number): CheckedIt
     images: images.map(withoutSurroundings),
     minPixels: wholeNumber("minPixels", item.minPixels),
     maxPixels: wholeNumber("maxPixels", item.maxPixels),
+    minSide: minSideOf(item.minSide),
     rationale: item.rationale,
     reason: wants === false ? undefined : checkReason(wants === true ? {} : wants, repetitionPenalty),
   };
@@ -99,6 +103,12 @@ function describe(value: unknown): string {
 
 function check(holds: boolean, message: string): void {
   if (!holds) throw new InputError(`reason.${message}`);
+}
+
+function minSideOf(value: number | undefined): number | undefined {
+  if ((wholeNumber("minSide", value) ?? 1) > MAX_MIN_SIDE)
+    throw new InputError(`minSide is at most ${MAX_MIN_SIDE} pixels, got ${value}`);
+  return value;
 }
 
 function wholeNumber(name: string, value: number | undefined): number | undefined {

@@ -112,6 +112,43 @@ export class Embedder implements AsyncDisposable {
   }
 
   /**
+   * Embeds items in one batch of their own, whatever else is under way: the same items with the same number of threads
+   * give the same bits again, which `embed` does not promise.
+   * @param items at most `batch` of them
+   * @param options.nameOf how errors name an item. @default "item 3"
+   * @throws {InputError} for the first item that cannot be embedded; the others are stopped
+   */
+  async embedTogether(
+    items: readonly EmbedItem[],
+    options: Pick<CallOptions, "signal"> & { readonly nameOf?: ((index: number) => string) | undefined } = {},
+  ): Promise<EmbedResult[]> {
+    const { signal, nameOf = (index) => `item ${index}` } = options;
+    if (items.length > this.#batch)
+      throw new InputError(`${items.length} items together, and the batch is ${this.#batch}`);
+    signal?.throwIfAborted();
+    if (this.#ended !== undefined) throw this.#ended;
+    const naming = async <T>(index: number, work: () => T | Promise<T>): Promise<T> => {
+      try {
+        return await work();
+      } catch (error) {
+        throw signal?.aborted ? signal.reason : withPlace(error as Error, nameOf(index));
+      }
+    };
+    const checked = await Promise.all(items.map((item, i) => naming(i, () => this.#check(item))));
+    const ids = items.map(() => this.#nextId++);
+    const results = ids.map((id, i) => naming(i, () => this.#wait(id)));
+    this.#post({ type: "embed-together", ids, items: checked });
+    const abort = (): void => this.#abort(ids);
+    signal?.addEventListener("abort", abort, { once: true });
+    try {
+      return await Promise.all(results);
+    } finally {
+      signal?.removeEventListener("abort", abort);
+      abort();
+    }
+  }
+
+  /**
    * Chances, 0 to 1 and in order, that the model would answer a question with yes rather than no.
    * @throws {InputError} for the first item that cannot be read; the others are stopped
    */
@@ -174,10 +211,15 @@ export class Embedder implements AsyncDisposable {
 
   async #send(id: number, item: CheckedItem, onRationale?: (text: string) => void): Promise<EngineResult> {
     if (this.#ended !== undefined) throw this.#ended;
+    const result = this.#wait(id, onRationale);
+    this.#post({ type: "embed", id, item, follow: onRationale !== undefined });
+    return await result;
+  }
+
+  #wait(id: number, onRationale?: (text: string) => void): Promise<EngineResult> {
     const waiting = { ...Promise.withResolvers<EngineResult>(), onRationale };
     this.#waiting.set(id, waiting);
-    this.#post({ type: "embed", id, item, follow: onRationale !== undefined });
-    return await waiting.promise;
+    return waiting.promise;
   }
 
   #abort(ids: readonly number[]): void {
@@ -263,14 +305,14 @@ function shutGates(): void {
 async function all(outcomes: AsyncIterable<Outcome>, count: number): Promise<EngineResult[]> {
   const results: EngineResult[] = [];
   for await (const outcome of outcomes) {
-    if ("error" in outcome) throw withPlace(outcome.error, count > 1 ? outcome.index : undefined);
+    if ("error" in outcome) throw count > 1 ? withPlace(outcome.error, `item ${outcome.index}`) : outcome.error;
     results.push(outcome.result);
   }
   return results;
 }
 
 /** Says which item of several an error is about, keeping its class. */
-function withPlace(error: Error, index: number | undefined): Error {
-  if (index !== undefined) error.message = `item ${index}: ${error.message}`;
+function withPlace(error: Error, name: string): Error {
+  error.message = `${name}: ${error.message}`;
   return error;
 }

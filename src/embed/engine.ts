@@ -36,6 +36,8 @@ interface EngineOptions<Item extends EngineItem> {
 /** An item on its way through the engine. */
 interface Job<Item extends EngineItem = EngineItem> {
   readonly item: Item;
+  /** Those that it shares a batch with, and nobody else; `undefined` shares with whoever is there. */
+  readonly group: symbol | undefined;
   readonly signal: AbortSignal;
   readonly onRationale: ((text: string) => void) | undefined;
   readonly resolve: (result: EngineResult) => void;
@@ -88,9 +90,30 @@ export class Engine<Item extends EngineItem> {
    * @throws {InputError} for an item that cannot be embedded; the reason of `signal` when it is aborted
    */
   embed(item: Item, signal: AbortSignal, onRationale?: (text: string) => void): Promise<EngineResult> {
+    return this.#add(item, signal, undefined, onRationale);
+  }
+
+  /**
+   * Embeds items in a batch of their own: sums over a batch are split by its shape, so that only the same items together
+   * give the same bits again.
+   * @returns a promise per item, that rejects as those of `embed` do
+   */
+  embedTogether(items: readonly Item[], signals: readonly AbortSignal[]): Promise<EngineResult>[] {
+    if (items.length > this.#batch)
+      throw new Error(`internal: ${items.length} items together in an engine of ${this.#batch}`);
+    const group = Symbol("items together");
+    return items.map((item, i) => this.#add(item, signals[i]!, group));
+  }
+
+  #add(
+    item: Item,
+    signal: AbortSignal,
+    group: symbol | undefined,
+    onRationale?: (text: string) => void,
+  ): Promise<EngineResult> {
     const { promise, resolve, reject } = Promise.withResolvers<EngineResult>();
     const spent = { prepareMs: 0, visionMs: 0, prefillMs: 0, decodeMs: 0 };
-    this.#queue.push({ item, signal, onRationale, resolve, reject, spent });
+    this.#queue.push({ item, group, signal, onRationale, resolve, reject, spent });
     if (!this.#running) {
       this.#running = true;
       void this.#run();
@@ -137,12 +160,21 @@ export class Engine<Item extends EngineItem> {
 
   /** The next items in order, as far as there is room: writers up to the batch, as many again that are read only. */
   #admit(): Job<Item>[] {
+    const group = this.#queue[0]?.group;
+    if (this.#writers.length > 0 && (group ?? this.#writers[0]!.group) !== undefined) return [];
+    if (group !== undefined) {
+      // A step reads all that the cache has room for, and the room that others needed would change its sums.
+      this.#cache = undefined;
+      const end = this.#queue.findIndex((job) => job.group !== group);
+      return this.#queue.splice(0, end < 0 ? this.#queue.length : end);
+    }
     let rows = this.#batch - this.#writers.length;
     let reads = this.#batch;
     const admitted: Job<Item>[] = [];
     while (this.#queue.length > 0) {
-      const writes = isWriting(this.#queue[0]!.item);
-      if ((writes ? rows : reads) === 0) break;
+      const { item, group: next } = this.#queue[0]!;
+      const writes = isWriting(item);
+      if (next !== undefined || (writes ? rows : reads) === 0) break;
       if (writes) rows--;
       else reads--;
       admitted.push(this.#queue.shift()!);
@@ -152,16 +184,8 @@ export class Engine<Item extends EngineItem> {
 
   /** Prepares items, runs the vision tower, reads the prompts; direct items are done then, the others join the writers. */
   async #start(jobs: readonly Job<Item>[]): Promise<void> {
-    const ready: ReadyJob[] = [];
-    for (const job of jobs) {
-      const startedMs = performance.now();
-      try {
-        ready.push({ ...job, prepared: await this.#prepare(job.item) });
-      } catch (error) {
-        job.reject(error);
-      }
-      job.spent.prepareMs = performance.now() - startedMs;
-    }
+    // Together: pictures are decoded on threads of their own.
+    const ready = (await Promise.all(jobs.map((job) => this.#ready(job)))).filter((job) => job !== undefined);
     if (ready.length === 0) return;
     const seenMs = performance.now();
     const features = await this.#model.vision.encode(ready.flatMap(({ prepared }) => prepared.images));
@@ -180,6 +204,19 @@ export class Engine<Item extends EngineItem> {
     }
     await this.#judge(ready, read);
     await this.#join(ready, read);
+  }
+
+  /** The job with its prompt, or `undefined` where it was told why there is none. */
+  async #ready(job: Job<Item>): Promise<ReadyJob | undefined> {
+    const startedMs = performance.now();
+    try {
+      return { ...job, prepared: await this.#prepare(job.item) };
+    } catch (error) {
+      job.reject(error);
+      return undefined;
+    } finally {
+      job.spent.prepareMs = performance.now() - startedMs;
+    }
   }
 
   /** Compares what prompts that ask for a yes or a no would be answered with. */

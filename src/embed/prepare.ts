@@ -32,10 +32,11 @@ export interface PreparedItem {
 export async function prepareItem(model: PromptModel, ending: Ending, item: CheckedItem): Promise<PreparedItem> {
   const { tokenizer, template, config, tower } = model;
   const answers = item.judge === true ? answerIdsOf(tokenizer) : undefined;
+  const { minPixels, maxPixels, minSide } = item;
   const images: PreparedImage[] = [];
   for (const [i, source] of item.images.entries()) {
     const label = typeof source === "string" ? labelOf(source) : `image ${i + 1} of the item`;
-    images.push(await model.images.prepare(source, { minPixels: item.minPixels, maxPixels: item.maxPixels, label }));
+    images.push(await model.images.prepare(source, { minPixels, maxPixels, minSide, label }));
   }
   const parts = { tokenizer, template, content: item.text, imageTokenCounts: images.map(({ tokens }) => tokens) };
   const { inputIds: promptIds, imageSpans } = buildPrompt(parts);

@@ -14,6 +14,7 @@ export interface WorkerRequest extends ModelRequest {
 /** To the worker. */
 export type ToWorker =
   | { readonly type: "embed"; readonly id: number; readonly item: CheckedItem; readonly follow: boolean }
+  | { readonly type: "embed-together"; readonly ids: readonly number[]; readonly items: readonly CheckedItem[] }
   | { readonly type: "abort"; readonly ids: readonly number[] }
   | { readonly type: "close" };
 

@@ -42,6 +42,8 @@ export interface EmbedItem {
   readonly minPixels?: number | undefined;
   /** Most pixels an image is resized to. @default the checkpoint's */
   readonly maxPixels?: number | undefined;
+  /** Shortest side of an image: a shorter one is stretched to it before anything else. @default none */
+  readonly minSide?: number | undefined;
   /** Whether and how to reason. @default true for queries, false for targets */
   readonly reason?: boolean | ReasonOptions | undefined;
   /** A rationale already known: it is read, not written. */

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { ImageError } from "../errors.ts";
 import { readImageProcessorConfig, type ImageProcessorConfig } from "./image-processor-config.ts";
 import { labelOf, type ImageSource } from "./image-source.ts";
-import { decodeImage, type ImageLimits } from "./image.ts";
+import { decodeImage, type ImageLimits, type RgbImage } from "./image.ts";
 import { patchify, type Grid } from "./patches.ts";
 import { resizeBicubic } from "./resize.ts";
 import { smartResize } from "./smart-resize.ts";
@@ -14,6 +14,8 @@ export interface PrepareOptions {
   readonly minPixels?: number | undefined;
   /** Most pixels after the resize. @default the checkpoint's */
   readonly maxPixels?: number | undefined;
+  /** A shorter side is stretched to so many pixels, before the resize: RGE's evaluation takes 28. @default none */
+  readonly minSide?: number | undefined;
   /** Bounds on the encoded picture. @default those of `ImageLimits` */
   readonly limits?: ImageLimits | undefined;
   /** Names the picture in errors: "image 2 of the item". @default the path, or "image" */
@@ -67,13 +69,24 @@ export class ImageProcessor {
         throw new ImageError(`${label}: ${name}=${value} is no pixel count`);
     }
     if (minPixels > maxPixels) throw new ImageError(`${label}: minPixels=${minPixels} > maxPixels=${maxPixels}`);
-    const image = await decodeImage(source, limits, label);
+    const image = withMinSide(await decodeImage(source, limits, label), options.minSide ?? 1);
     const { width, height } = targetSize(image, { factor, minPixels, maxPixels }, label);
     const rgb = resizeBicubic(image.rgb, image.width, image.height, width, height);
     const hash = createHash("sha256").update(`${width}x${height}:`).update(rgb).digest("hex");
     const { patches, grid } = patchify(rgb, width, height, this.config);
     return { patches, grid, tokens: (grid[0] * grid[1] * grid[2]) / mergeSize ** 2, width, height, hash };
   }
+}
+
+/** Stretches the sides that are too short, first the width and then the height, as two resizes in Pillow do. */
+function withMinSide({ rgb, width, height }: RgbImage, minSide: number): RgbImage {
+  const [wide, high] = [Math.max(width, minSide), Math.max(height, minSide)];
+  const widened = wide === width ? rgb : resizeBicubic(rgb, width, height, wide, height);
+  return {
+    rgb: high === height ? widened : resizeBicubic(widened, wide, height, wide, high),
+    width: wide,
+    height: high,
+  };
 }
 
 function targetSize(

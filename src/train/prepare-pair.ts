@@ -34,6 +34,7 @@ export async function preparePair(
       images: image === undefined ? [] : [image],
       minPixels: settings.minPixels ?? undefined,
       maxPixels: settings.maxPixels ?? undefined,
+      minSide: undefined,
       rationale: undefined,
       reason: undefined,
     });

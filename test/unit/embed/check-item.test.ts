@@ -23,6 +23,7 @@ test("a query reasons with the reference's budget and the checkpoint's penalty",
     images: [],
     minPixels: undefined,
     maxPixels: undefined,
+    minSide: undefined,
     rationale: undefined,
     reason: DEFAULT_REASON,
   });
