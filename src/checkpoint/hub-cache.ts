@@ -1,52 +1,44 @@
 /**
- * One model in the Hugging Face cache, in the layout that all Hugging Face tools share:
+ * One repository in the Hugging Face cache, in the layout that all Hugging Face tools share:
  * `models--owner--name/{blobs/<hash>, refs/<revision>, snapshots/<commit>/<file> -> ../../blobs/<hash>}`.
  */
 import { randomUUID } from "node:crypto";
-import { existsSync, statSync } from "node:fs";
 import { copyFile, mkdir, rename, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { readBoundedFile } from "../json.ts";
-import { ADAPTER_CONFIG_FILE, ADAPTER_FILE } from "./adapter-config.ts";
-import { CONFIG_FILE } from "./config.ts";
-import { INDEX_FILE, SINGLE_FILE, readShardNames } from "./shards.ts";
+import { type HubRepo, cacheFolderName, isCommit } from "./hub-repo.ts";
 
-/** A full Git commit hash, which names one state for ever, where a branch or tag may move. */
-export function isCommit(revision: string): boolean {
-  return /^[0-9a-f]{40}$/.test(revision);
-}
+/** The cache of one repository. */
+export class RepoCache {
+  /** Everything of the repository lies here; the tools that delete a repository from the cache delete this folder. */
+  readonly folder: string;
 
-/** The cache of one model. */
-export class ModelCache {
-  readonly #folder: string;
-
-  /** @param model `owner/name`, already checked */
-  constructor(cacheFolder: string, model: string) {
-    this.#folder = join(cacheFolder, `models--${model.replace("/", "--")}`);
+  constructor(cacheFolder: string, repo: HubRepo) {
+    this.folder = join(cacheFolder, cacheFolderName(repo));
   }
 
   /** Where the content with this hash lies once it is complete. */
   blobPath(hash: string): string {
-    return join(this.#folder, "blobs", hash);
+    return join(this.folder, "blobs", hash);
   }
 
   /** The folder that shows the files of `commit` under their own names. */
   snapshot(commit: string): string {
-    return join(this.#folder, "snapshots", commit);
+    return join(this.folder, "snapshots", commit);
   }
 
-  /** The folder of a cached revision with everything a model or adapter needs in it, or `undefined`. */
-  completeSnapshot(revision: string): string | undefined {
-    const commit = isCommit(revision) ? revision : this.#readRef(revision);
-    if (commit === undefined) return undefined;
-    const folder = this.snapshot(commit);
-    return isComplete(folder) ? folder : undefined;
+  /** The commit that a revision meant when it was last downloaded, or `undefined`. */
+  commitOf(revision: string): string | undefined {
+    if (isCommit(revision)) return revision;
+    const bytes = readBoundedFile(join(this.folder, "refs", revision), 256);
+    const commit = bytes && new TextDecoder().decode(bytes).trim();
+    return commit !== undefined && isCommit(commit) ? commit : undefined;
   }
 
   /** Notes that `revision` now means `commit`. Call it when the snapshot is complete, so that a cut leaves the old one. */
   async writeRef(revision: string, commit: string): Promise<void> {
     if (isCommit(revision)) return;
-    const path = join(this.#folder, "refs", revision);
+    const path = join(this.folder, "refs", revision);
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, commit);
   }
@@ -66,18 +58,4 @@ export class ModelCache {
     }
     await rename(temporary, path);
   }
-
-  #readRef(revision: string): string | undefined {
-    const bytes = readBoundedFile(join(this.#folder, "refs", revision), 256);
-    const commit = bytes && new TextDecoder().decode(bytes).trim();
-    return commit !== undefined && isCommit(commit) ? commit : undefined;
-  }
-}
-
-/** Weights are downloaded last, so a snapshot that has them all has everything. */
-function isComplete(folder: string): boolean {
-  const has = (file: string): boolean => existsSync(join(folder, file)) && statSync(join(folder, file)).isFile();
-  if (has(ADAPTER_CONFIG_FILE) && has(ADAPTER_FILE)) return true;
-  if (!has(CONFIG_FILE)) return false;
-  return has(SINGLE_FILE) || (has(INDEX_FILE) && readShardNames(join(folder, INDEX_FILE)).every(has));
 }

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { HubError, messageOf } from "../errors.ts";
 import { readBoundedFile } from "../json.ts";
+import { type HubRepo, repoUrl } from "./hub-repo.ts";
 import { quoted } from "./quoted.ts";
 
 /** Tries of one request before giving up, or continuations of one file without a byte in between. */
@@ -72,21 +73,21 @@ function expandHome(path: string): string {
 
 /** How a client waits and stops. */
 export interface HubClientOptions {
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Wait before the first retry, in milliseconds; it doubles with each. @default 500 */
-  retryDelayMs?: number;
+  retryDelayMs?: number | undefined;
 }
 
-/** Requests to one hub for one model. */
+/** Requests to one hub for one repository. */
 export class HubClient {
   readonly settings: HubSettings;
-  readonly #model: string;
+  readonly repo: HubRepo;
   readonly #signal: AbortSignal | undefined;
   readonly #retryDelayMs: number;
 
-  constructor(settings: HubSettings, model: string, { signal, retryDelayMs = 500 }: HubClientOptions) {
+  constructor(settings: HubSettings, repo: HubRepo, { signal, retryDelayMs = 500 }: HubClientOptions) {
     this.settings = settings;
-    this.#model = model;
+    this.repo = repo;
     this.#signal = signal;
     this.#retryDelayMs = retryDelayMs;
   }
@@ -167,25 +168,25 @@ export class HubClient {
 
   #refusal(url: string, { status, statusText, headers }: Response): HubError {
     const said = headers.get("x-error-message");
-    const { endpoint } = this.settings;
     const answer = `GET ${url}: ${status} ${statusText}${said === null ? "" : `, ${quoted(said)}`}.`;
-    return new HubError(`${answer} ${advice(status, this.#model, endpoint)}`, { status });
+    return new HubError(`${answer} ${advice(status, this.repo, this.settings.endpoint)}`, { status });
   }
 
   #unreachable(url: string, cause: unknown): HubError {
     const { endpoint } = this.settings;
     return new HubError(
-      `GET ${url}: no answer from ${endpoint} after ${MAX_TRIES} tries (${rootMessage(cause)}). Check the connection and HF_ENDPOINT, or give a local folder; HF_HUB_OFFLINE=1 uses cached models only.`,
+      `GET ${url}: no answer from ${endpoint} after ${MAX_TRIES} tries (${rootMessage(cause)}). Check the connection and HF_ENDPOINT, or give a local folder; HF_HUB_OFFLINE=1 uses cached ${this.repo.type}s only.`,
       { cause },
     );
   }
 }
 
-function advice(status: number, model: string, endpoint: string): string {
+function advice(status: number, repo: HubRepo, endpoint: string): string {
+  const name = quoted(repo.name);
   if (status === 401 || status === 403) {
-    return `Check the name ${quoted(model)}; if it is right, set HF_TOKEN to a token that may read it and accept its licence at ${endpoint}/${model}.`;
+    return `Check the name ${name}; if it is right, set HF_TOKEN to a token that may read it and accept its licence at ${repoUrl(endpoint, repo)}.`;
   }
-  if (status === 404) return `No such model, revision or file: check ${quoted(model)} and what follows the @.`;
+  if (status === 404) return `No such ${repo.type}, revision or file: check ${name} and what follows the @.`;
   if (TRANSIENT.has(status)) return "The hub is busy or failing: try again later; a started download continues.";
   return "Check HF_ENDPOINT.";
 }

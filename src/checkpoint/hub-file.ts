@@ -11,7 +11,7 @@ import type { HubClient } from "./hub-client.ts";
 
 /** A file as the hub lists it. */
 export interface RemoteFile {
-  /** Name in the model's folder. */
+  /** Path in the repository, with `/` between its parts. */
   readonly name: string;
   readonly url: string;
   readonly sizeBytes: number;

@@ -15,7 +15,9 @@ import { type TestContext, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
-import { type DownloadProgress, type ResolveModelOptions, resolveModel } from "../../src/checkpoint/hub.ts";
+import type { DownloadProgress } from "../../src/checkpoint/hub-download.ts";
+import type { ResolveOptions } from "../../src/checkpoint/hub-resolve.ts";
+import { resolveModel } from "../../src/checkpoint/hub.ts";
 import { HubError } from "../../src/errors.ts";
 import { HubServer, type HubServerOptions } from "../support/hub-server.ts";
 
@@ -29,7 +31,7 @@ interface Setup {
   readonly cache: string;
   readonly env: NodeJS.ProcessEnv;
   readonly weights: Uint8Array;
-  readonly resolve: (name?: string, options?: ResolveModelOptions) => Promise<string>;
+  readonly resolve: (name?: string, options?: ResolveOptions) => Promise<string>;
 }
 
 /** A hub with the fixture's files and some that nobody needs, and an empty cache. */

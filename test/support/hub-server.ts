@@ -13,10 +13,13 @@ export interface SeenRequest {
 
 /** What a hub serves and how it goes wrong; a test may change the fields while the server runs. */
 export interface HubServerOptions {
-  /** `owner/name` */
+  /** @default "model" */
+  type?: "model" | "dataset";
+  /** `owner/name` of the model or dataset. */
   model: string;
   /** Commit that every revision stands for, 40 hex digits. */
   commit: string;
+  /** Content by path; folders are what their paths say. */
   files: Record<string, Uint8Array>;
   /** Entries added to the listing as they are. */
   extraEntries?: readonly object[];
@@ -91,44 +94,48 @@ export class HubServer {
     this.requests.push({ path, host, range, authorization });
     const nth = this.requests.filter((seen) => seen.path === path).length;
     const status = this.options.refuse?.(path, nth);
-    const { model, commit } = this.options;
-    const file = path.split("/").at(-1)!;
+    const { type = "model", model, commit } = this.options;
+    const api = `/api/${type}s/${model}`;
+    const page = type === "model" ? `/${model}` : `/${type}s/${model}`;
+    const file = [`${page}/resolve/${commit}/`, "/cdn/"].flatMap((begin) =>
+      path.startsWith(begin) ? path.slice(begin.length) : [],
+    )[0];
+    const content = file === undefined ? undefined : this.options.files[file];
     if (status !== undefined) {
       response.writeHead(status, { "x-error-message": `test says ${status}` }).end();
-    } else if (path.startsWith(`/api/models/${model}/revision/`)) {
+    } else if (path.startsWith(`${api}/revision/`)) {
       const sha = this.options.claimedCommit ?? commit;
       sendJson(response, { _id: "1", id: model, sha, private: false, downloads: 0, likes: 0, gated: false });
-    } else if (path === `/api/models/${model}/tree/${commit}`) {
-      this.#sendListing(response, Number(searchParams.get("cursor") ?? 0));
-    } else if (path === `/${model}/resolve/${commit}/${file}` && this.options.redirectsFiles) {
+    } else if (path === `${api}/tree/${commit}`) {
+      this.#sendListing(response, `${api}/tree/${commit}`, searchParams);
+    } else if (file !== undefined && !path.startsWith("/cdn/") && this.options.redirectsFiles) {
       response.writeHead(302, { location: `http://localhost:${this.#port}/cdn/${file}` }).end();
-    } else if ([`/${model}/resolve/${commit}/${file}`, `/cdn/${file}`].includes(path) && this.options.files[file]) {
-      this.#sendFile(response, file, this.options.files[file], range);
+    } else if (file !== undefined && content !== undefined) {
+      this.#sendFile(response, file, content, range);
     } else {
       response.writeHead(404, { "x-error-code": "EntryNotFound" }).end();
     }
   }
 
-  #sendListing(response: ServerResponse, cursor: number): void {
-    const { files, claimedHash = {}, extraEntries = [], pageSize = 1000, model, commit } = this.options;
-    const entries = Object.entries(files).map(([path, content]) => {
-      const oid = gitHash(content);
-      const size = content.length;
-      if (!path.endsWith(".safetensors")) return { type: "file", path, size, oid: claimedHash[path] ?? oid };
-      return {
-        type: "file",
-        path,
-        size,
-        oid,
-        lfs: { oid: claimedHash[path] ?? sha256(content), size, pointerSize: 134 },
-      };
-    });
-    const all = [{ type: "directory", path: "assets", size: 0, oid: "0".repeat(40) }, ...entries, ...extraEntries];
+  #sendListing(response: ServerResponse, path: string, query: URLSearchParams): void {
+    const { files, claimedHash = {}, extraEntries = [], pageSize = 1000 } = this.options;
+    const isListed = (name: string): boolean => query.get("recursive") === "true" || !name.includes("/");
+    const names = Object.keys(files);
+    const folders = names.flatMap((name) => name.split("/").flatMap((_, i, parts) => parts.slice(0, i).join("/")));
+    const entries = [
+      ...["assets", ...new Set(folders)]
+        .filter((name) => name !== "" && isListed(name))
+        .map((name) => ({ type: "directory", path: name, size: 0, oid: "0".repeat(40) })),
+      ...names.filter(isListed).map((name) => fileEntry(name, files[name]!, claimedHash[name])),
+      ...extraEntries,
+    ];
+    const cursor = Number(query.get("cursor") ?? 0);
     const next = cursor + pageSize;
-    if (next < all.length) {
-      response.setHeader("link", `<${this.url}/api/models/${model}/tree/${commit}?cursor=${next}>; rel="next"`);
+    if (next < entries.length) {
+      const rest = new URLSearchParams({ ...Object.fromEntries(query), cursor: String(next) });
+      response.setHeader("link", `<${this.url}${path}?${rest.toString()}>; rel="next"`);
     }
-    sendJson(response, all.slice(cursor, next));
+    sendJson(response, entries.slice(cursor, next));
   }
 
   #sendFile(response: ServerResponse, file: string, content: Uint8Array, range: string | undefined): void {
@@ -148,6 +155,15 @@ export class HubServer {
     else if (cut === undefined) response.end(body);
     else response.write(body.subarray(0, cut), () => setImmediate(() => response.destroy()));
   }
+}
+
+/** Big files are in LFS, named by their SHA-256; others in Git. */
+function fileEntry(path: string, content: Uint8Array, claimedHash: string | undefined): object {
+  const oid = gitHash(content);
+  const size = content.length;
+  if (!/\.(safetensors|parquet|zip|tar|tgz|gz)(-\d+)?$/.test(path))
+    return { type: "file", path, size, oid: claimedHash ?? oid };
+  return { type: "file", path, size, oid, lfs: { oid: claimedHash ?? sha256(content), size, pointerSize: 134 } };
 }
 
 function sendJson(response: ServerResponse, value: unknown): void {
