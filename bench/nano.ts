@@ -8,8 +8,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { readEvalRows } from "../src/dataset/eval-rows.ts";
-import type { TrainSide } from "../src/dataset/train-row.ts";
+import { readEvalTask } from "../src/dataset/eval-rows.ts";
+import type { EvalSide } from "../src/dataset/eval-task.ts";
 import { Embedder } from "../src/embed/embedder.ts";
 import type { EmbedItem, WeightFormat } from "../src/embed/types.ts";
 import { SCENE_DATASETS } from "../src/scenes/datasets.ts";
@@ -35,11 +35,13 @@ try {
     preview: false,
     signal: new AbortController().signal,
   });
-  const rows = (
-    await Promise.all(SCENE_DATASETS.map(({ name }) => readEvalRows(join(folder, "eval", name), { imageRoot: folder })))
-  ).flat();
-  const queries = rows.map(({ query }) => itemOf("query", query));
-  const targets = rows.map(({ targets: [right] }) => itemOf("target", right!));
+  const tasks = await Promise.all(
+    SCENE_DATASETS.map(({ name }) => readEvalTask(join(folder, "eval", name), { imageRoots: [folder] })),
+  );
+  const queries = tasks.flatMap((task) => task.queries.map(({ query }) => itemOf("query", query)));
+  const targets = tasks.flatMap((task) =>
+    task.queries.map(({ candidates }) => itemOf("target", task.targets[candidates![0]!]!)),
+  );
   await using embedder = await Embedder.load(values.model, {
     weights: values.weights as WeightFormat,
     batch: Number(values.batch),
@@ -66,6 +68,6 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-function itemOf(role: "query" | "target", { text, image }: TrainSide): EmbedItem {
-  return { role, text: `${text}\n`, images: image === undefined ? [] : [image] };
+function itemOf(role: "query" | "target", { text, images }: EvalSide): EmbedItem {
+  return { role, text: `${text}\n`, images };
 }

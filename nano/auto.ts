@@ -7,10 +7,12 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { readEvalRows } from "../src/dataset/eval-rows.ts";
+import { readEvalTask } from "../src/dataset/eval-rows.ts";
 import { Embedder } from "../src/embed/embedder.ts";
-import { RowEvaluator, type QueryOutcome } from "../src/eval/evaluate.ts";
-import { readScenes } from "../src/eval/scenes.ts";
+import { TaskEvaluator, type QueryOutcome } from "../src/eval/evaluate.ts";
+import { ItemKeys } from "../src/eval/item-key.ts";
+import { readScenes } from "../src/eval/scenes-folder.ts";
+import { VectorCache } from "../src/eval/vector-cache.ts";
 import {
   cheapestKeeping,
   fitSureness,
@@ -29,14 +31,16 @@ if (values.data === undefined) throw new Error("--data is missing: a folder that
 const data = values.data;
 
 await using embedder = await Embedder.load();
+const keys = new ItemKeys({ modelHash: embedder.info.hash, sideHash: "", weights: "int8" });
+const plan = { embedders: [embedder], batch: 16, bounds: {}, keys };
 const learnt: KnownQuery[] = [];
 const judged: KnownQuery[] = [];
 for (const { name } of readScenes(data).datasets) {
-  const rows = await readEvalRows(join(data, "eval", name), { imageRoot: data, limit: Number(values.limit) });
-  const evaluator = new RowEvaluator(embedder, rows);
+  const task = await readEvalTask(join(data, "eval", name), { imageRoots: [data], limit: Number(values.limit) });
+  const evaluator = new TaskEvaluator(task, {}, plan, VectorCache.inMemory());
   const direct = await evaluator.evaluate("direct");
   const reason = await evaluator.evaluate({ maxNewTokens: BUDGET, onBudget: "force-emb" });
-  rows.forEach((_, i) => {
+  task.queries.forEach((_, i) => {
     const query = {
       direct: hitsOf(direct[i]!),
       reason: hitsOf(reason[i]!),

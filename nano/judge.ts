@@ -9,12 +9,15 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
-import { readEvalRows } from "../src/dataset/eval-rows.ts";
+import { readEvalTask } from "../src/dataset/eval-rows.ts";
+import type { EvalSide } from "../src/dataset/eval-task.ts";
 import { readTrainRows, type TrainRow, type TrainSide } from "../src/dataset/train-rows.ts";
 import { NANO_FOLDER } from "../src/checkpoint/nano.ts";
 import { Embedder } from "../src/embed/embedder.ts";
 import type { EmbedItem } from "../src/embed/types.ts";
-import { RowEvaluator } from "../src/eval/evaluate.ts";
+import { TaskEvaluator } from "../src/eval/evaluate.ts";
+import { ItemKeys } from "../src/eval/item-key.ts";
+import { VectorCache } from "../src/eval/vector-cache.ts";
 import { seededRandom } from "../src/random.ts";
 import { judgeItems, judgeTextOf } from "../src/search/rerank.ts";
 import type { ItemFields } from "../src/store/store.ts";
@@ -45,11 +48,18 @@ if (!existsSync(join(trained, "model")))
   rge(["train", settings(), "--output", trained, "--steps", values.steps, "--resume"]);
 await using nano = await Embedder.load();
 await using copy = await Embedder.load(join(trained, "model"));
+const keys = new ItemKeys({ modelHash: nano.info.hash, sideHash: "", weights: "int8" });
+const plan = { embedders: [nano], batch: 16, bounds: {}, keys };
 for (const name of DATASETS) await measure(name);
 
 /** A text without its slot, which stands elsewhere in what is judged. */
 function wordsOf({ text }: TrainSide): string {
   return text.replace("<|image_1|>", "").trim();
+}
+
+/** A side of an evaluation row, as training rows have them. */
+function sideOf({ text, images: [image] }: EvalSide): TrainSide {
+  return { text, image };
 }
 
 /** As the indexer keeps it. */
@@ -135,11 +145,13 @@ function settings(): string {
 
 /** P@1 of one dataset without the second stage and with it, by each judge. */
 async function measure(name: string): Promise<void> {
-  const read = await readEvalRows(join(scenes, "eval", name), { imageRoot: scenes, limit: Number(values.limit) });
-  const outcomes = await new RowEvaluator(nano, read).evaluate(BUDGET);
+  const task = await readEvalTask(join(scenes, "eval", name), { imageRoots: [scenes], limit: Number(values.limit) });
+  const outcomes = await new TaskEvaluator(task, {}, plan, VectorCache.inMemory()).evaluate(BUDGET);
   const counts = { first: 0, among: 0, nano: 0, copy: 0 };
   let judgedMs = 0;
-  for (const [i, { query, targets }] of read.entries()) {
+  for (const [i, { query: asked, candidates }] of task.queries.entries()) {
+    const query = sideOf(asked);
+
     const { scores, rationale } = outcomes[i]!;
     const best = [...scores.keys()].sort((a, b) => scores[b]! - scores[a]!).slice(0, BEST);
     if (best[0] === 0) counts.first++;
@@ -154,15 +166,15 @@ async function measure(name: string): Promise<void> {
       ["copy", copy],
     ] as const) {
       const startMs = performance.now();
-      const items = best.map((at) => itemOf(targets[at]!));
+      const items = best.map((at) => itemOf(sideOf(task.targets[candidates![at]!]!)));
       const chances = await judgeItems(embedder, wanted, items, NO_BOUNDS, undefined);
       judgedMs += performance.now() - startMs;
       const [first] = [...best.keys()].sort((a, b) => chances[b]! - chances[a]!);
       if (best[first!] === 0) counts[judge]++;
     }
   }
-  const share = (count: number): string => `${((100 * count) / read.length).toFixed(1)}%`;
-  const ms = (judgedMs / read.length / 2).toFixed(0);
+  const share = (count: number): string => `${((100 * count) / task.queries.length).toFixed(1)}%`;
+  const ms = (judgedMs / task.queries.length / 2).toFixed(0);
   console.log(
     `${name}: P@1 ${share(counts.first)}, right among the best ${BEST} ${share(counts.among)}; judged by nano ${share(counts.nano)}, by the copy ${share(counts.copy)}; ${ms} ms a query`,
   );

@@ -1,4 +1,5 @@
 /** A line chart as an SVG file of its own, for documents. */
+import { linearScale, linePath, roundTicks } from "../src/svg-chart.ts";
 
 /** A line and its points. */
 export interface Line {
@@ -15,16 +16,14 @@ export function lineChart(title: string, lines: readonly Line[]): string {
   const all = lines.flatMap(({ points }) => points);
   const [left, right] = [Math.min(...all.map(([x]) => x)), Math.max(...all.map(([x]) => x))];
   const [low, high] = [Math.min(0, ...all.map(([, y]) => y)), Math.max(...all.map(([, y]) => y)) * 1.05];
-  const toX = (x: number): number =>
-    MARGIN.left + ((x - left) / (right - left || 1)) * (WIDTH - MARGIN.left - MARGIN.right);
-  const toY = (y: number): number =>
-    HEIGHT - MARGIN.bottom - ((y - low) / (high - low || 1)) * (HEIGHT - MARGIN.top - MARGIN.bottom);
-  const levels = roundValues(low, high).map((y) => {
+  const toX = linearScale([left, right], [MARGIN.left, WIDTH - MARGIN.right]);
+  const toY = linearScale([low, high], [HEIGHT - MARGIN.bottom, MARGIN.top]);
+  const levels = roundTicks([low, high]).map((y) => {
     const at = toY(y);
     return `<line x1="${MARGIN.left}" x2="${WIDTH - MARGIN.right}" y1="${at.toFixed(1)}" y2="${at.toFixed(1)}" stroke="#ddd"/>
 <text x="${MARGIN.left - 6}" y="${(at + 4).toFixed(1)}" text-anchor="end">${y}</text>`;
   });
-  const feet = roundValues(left, right).map(
+  const feet = roundTicks([left, right]).map(
     (x) => `<text x="${toX(x).toFixed(1)}" y="${HEIGHT - 8}" text-anchor="middle">${x}</text>`,
   );
   // Names at the right, kept apart.
@@ -33,8 +32,8 @@ export function lineChart(title: string, lines: readonly Line[]): string {
   const drawn = ends.map(({ i, y }) => {
     const { name, points } = lines[i]!;
     const colour = COLOURS[i % COLOURS.length];
-    const path = points.map(([px, py], at) => `${at === 0 ? "M" : "L"}${toX(px).toFixed(1)} ${toY(py).toFixed(1)}`);
-    return `<path d="${path.join("")}" fill="none" stroke="${colour}" stroke-width="1.8"/><text x="${WIDTH - MARGIN.right + 6}" y="${(y + 4).toFixed(1)}" fill="${colour}">${name}</text>`;
+    const path = linePath(points.map(([px, py]) => [toX(px), toY(py)]));
+    return `<path d="${path}" fill="none" stroke="${colour}" stroke-width="1.8"/><text x="${WIDTH - MARGIN.right + 6}" y="${(y + 4).toFixed(1)}" fill="${colour}">${name}</text>`;
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="#fff"/>
 <text x="${MARGIN.left}" y="18" font-size="13" font-weight="bold">${title}</text>
@@ -42,15 +41,4 @@ ${[...levels, ...feet].join("\n")}
 ${drawn.join("\n")}
 </svg>
 `;
-}
-
-/** About five multiples of 1, 2 or 5 times a power of ten. */
-function roundValues(low: number, high: number): number[] {
-  const rough = (high - low) / 5 || 1;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find((it) => it * power >= rough)!;
-  const from = Math.ceil(low / step);
-  const count = Math.floor(high / step) - from + 1;
-  // Multiplied, not added up: 0.1 + 0.2 is not 0.3.
-  return Array.from({ length: count }, (_, i) => Number(((from + i) * step).toPrecision(6)));
 }

@@ -1,11 +1,15 @@
 /** What a checkpoint is, as one hash, cheap enough to take on every start. */
 import { createHash, type Hash } from "node:crypto";
-import { realpathSync } from "node:fs";
-import { basename, dirname } from "node:path";
+import { readdirSync, realpathSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { readBoundedFile } from "../json.ts";
 import type { SafetensorsFile } from "./safetensors.ts";
 
 /** Files up to this size are hashed whole, in bytes: about 0.2 s. */
 const WHOLE_FILE_BYTES = 256 * 1024 * 1024;
+
+/** Names of files beside the weights that are read. */
+const SIDE_FILE = /\.(json|jinja|txt)$/;
 
 /** Of bigger files, this many blocks spread evenly, of this many bytes each. */
 const SAMPLES = 64;
@@ -33,6 +37,22 @@ export function hashCheckpoint(
   for (const file of files) {
     hash.update(`${basename(file.path)} ${file.sizeBytes} ${file.dataBegin}\n`);
     hashContent(hash, file);
+  }
+  return hash.digest("hex");
+}
+
+/**
+ * Hash of the files beside the weights that decide what a model reads and writes: tokenizer, chat template, settings of
+ * pictures and of generation.
+ * @returns 64 hex digits
+ * @throws {CheckpointError} a file of that kind that is too large
+ */
+export function hashSideFiles(folder: string): string {
+  const hash = createHash("sha256");
+  for (const name of readdirSync(folder).sort()) {
+    if (!SIDE_FILE.test(name)) continue;
+    const content = readBoundedFile(join(folder, name), WHOLE_FILE_BYTES)!;
+    hash.update(`${name} ${content.length}\n`).update(content);
   }
   return hash.digest("hex");
 }

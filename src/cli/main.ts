@@ -59,8 +59,23 @@ const VERBS: readonly Verb[] = [
   },
   {
     name: "eval",
-    summary: "Measure a model on Scenes.",
+    summary: "Measure a model on Scenes, at several budgets of reasoning.",
     load: () => import("./commands/eval.ts"),
+  },
+  {
+    name: "eval mmeb",
+    summary: "Measure a model on MMEB, with a report.",
+    load: () => import("./commands/eval-mmeb.ts"),
+  },
+  {
+    name: "eval ablate",
+    summary: "Tell what reasoning, its budget and the precision of weights are worth.",
+    load: () => import("./commands/eval-ablate.ts"),
+  },
+  {
+    name: "eval compare",
+    summary: "Compare two runs of it, query by query.",
+    load: () => import("./commands/eval-compare.ts"),
   },
   {
     name: "scenes",
@@ -99,14 +114,16 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     if (name === "--version") return await print(`${packageVersion()}\n`);
     const wantsHelp = before.includes("--help") || before.includes("-h");
-    const verbName = name === "help" ? rest[0] : name;
-    if (verbName === undefined || verbName.startsWith("-")) {
+    const words = name === "help" ? rest : argv;
+    if (words[0] === undefined || words[0].startsWith("-")) {
       if (wantsHelp || name === "help") return await print(overview());
       throw new UsageError(`a verb comes first: ${VERBS.map((verb) => verb.name).join(", ")}; got ${name}`);
     }
-    const { command } = await findVerb(verbName).load();
+    const verb = findVerb(words);
+    const { command } = await verb.load();
     if (wantsHelp || name === "help") return await print(commandHelp(command));
-    return await command.run(Arguments.parse(rest, optionsOf(command)), { messages, interrupt });
+    const own = argv.slice(verb.name.split(" ").length);
+    return await command.run(Arguments.parse(own, optionsOf(command)), { messages, interrupt });
   } catch (error) {
     if (interrupt.status !== undefined) return interrupt.status;
     if (!isClosedPipe(error)) messages.error(error);
@@ -114,8 +131,9 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-function findVerb(name: string): Verb {
-  const verb = VERBS.find((it) => it.name === name);
+/** The verb that a command line begins with: of two words, as `eval mmeb`, where there is such a one. */
+function findVerb([name = "", second]: readonly string[]): Verb {
+  const verb = VERBS.find((it) => it.name === `${name} ${second}`) ?? VERBS.find((it) => it.name === name);
   if (verb !== undefined) return verb;
   const names = VERBS.map((it) => it.name);
   throw new UsageError(

@@ -1,22 +1,18 @@
 /** `rge eval`: options, progress, the table and the files. */
 import { writeFile } from "node:fs/promises";
-import { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { NANO } from "../checkpoint/nano.ts";
-import { WEIGHT_FORMATS } from "../embed/formats.ts";
 import { messageOf, UsageError } from "../errors.ts";
-import { evaluateScenes, readScenes, type Budget, type BudgetFigures, type ScenesQuery } from "../eval/scenes.ts";
-import type { Means } from "../eval/means.ts";
+import { evaluateScenes, type Budget, type BudgetFigures, type ScenesQuery } from "../eval/scenes.ts";
+import { readScenes } from "../eval/scenes-folder.ts";
+import { namedGroups } from "../eval/means.ts";
 import { machineName, packageVersion } from "../provenance.ts";
 import type { Arguments } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
+import { loadEvalModel } from "./eval-model.ts";
 import { EXIT } from "./exit-status.ts";
-import { loadModel, localFolder } from "./load-model.ts";
 import { writeText } from "./output.ts";
 
 /** Longest rationale that may be asked for. */
 const MAX_BUDGET = 16_384;
-/** Small models gain from larger batches than those that `rge embed` takes. */
-const BATCH = 64;
 
 /** What was measured, with what, on what. */
 interface EvalReport {
@@ -43,42 +39,34 @@ export async function runEval(args: Arguments, context: CommandContext): Promise
   if (args.positionals.length > 0)
     throw new UsageError(`eval takes no words beside its options, got "${args.positionals[0]}"`);
   const data = args.required("data", "a folder that `rge scenes` wrote");
-  const model = args.text("model") ?? NANO;
   const budgets = budgetsOf(args.text("budgets") ?? "64");
-  const weights = args.choice("weights", WEIGHT_FORMATS) ?? "fp32";
   const [limit, output, queryFile] = [args.whole("limit", 1), args.text("output"), args.text("queries")];
   const { seed } = readScenes(data);
-  const folder = await localFolder(model, context);
-  const modelHash = hashOf(folder);
-  const load = {
-    weights,
-    batch: args.whole("batch", 1) ?? BATCH,
-    threads: args.whole("threads", 1),
-    closingPrompt: undefined,
-    cacheDir: undefined,
-  };
   const startedMs = performance.now();
   const queryLines: string[] = [];
-  await using embedder = await loadModel({ model: folder, adapter: undefined, load }, context);
+  await using model = await loadEvalModel(args, context);
   try {
-    const figures = await evaluateScenes(embedder, {
-      folder: data,
-      budgets,
-      datasets: args.text("datasets")?.split(","),
-      limit,
-      signal: interrupt.signal,
-      onProgress: (what, done, total) => messages.progress.update({ what, done, total, unit: "items" }),
-      ...(queryFile !== undefined && { onQuery: (query: ScenesQuery) => void queryLines.push(queryLine(query)) }),
-    });
+    const figures = await evaluateScenes(
+      { ...model.plan, bounds: {} },
+      {
+        folder: data,
+        budgets,
+        datasets: args.text("datasets")?.split(","),
+        limit,
+        signal: interrupt.signal,
+        onProgress: (what, done, total) => messages.progress.update({ what, done, total, unit: "items" }),
+        ...(queryFile !== undefined && { onQuery: (query: ScenesQuery) => void queryLines.push(queryLine(query)) }),
+      },
+    );
     messages.progress.clear();
     const report: EvalReport = {
       version: packageVersion(),
       machine: machineName(),
       time: new Date().toISOString(),
       seconds: Math.round((performance.now() - startedMs) / 100) / 10,
-      model,
-      modelHash,
-      weights,
+      model: model.name,
+      modelHash: model.info.hash,
+      weights: model.weights,
       data,
       dataSeed: seed,
       limit: limit ?? null,
@@ -93,11 +81,6 @@ export async function runEval(args: Arguments, context: CommandContext): Promise
   } finally {
     messages.progress.clear();
   }
-}
-
-function hashOf(folder: string): string {
-  using checkpoint = Checkpoint.open(folder);
-  return checkpoint.hash;
 }
 
 function budgetsOf(text: string): Budget[] {
@@ -117,16 +100,16 @@ async function write(path: string, text: string, option: string): Promise<void> 
   }
 }
 
-function queryLine({ dataset, row, outcome }: ScenesQuery): string {
-  const { prediction, scores, rationale, finish } = outcome;
+function queryLine({ dataset, query, right, predicted, outcome }: ScenesQuery): string {
+  const { ranked, scores, rationale, finish } = outcome;
   const line = {
     dataset,
-    query: row.query,
-    right: row.targets[0],
-    predicted: row.targets[prediction],
-    hit: prediction === 0,
+    query: outcome.query,
+    right,
+    predicted,
+    hit: ranked[0] === 0,
     rationale,
-    oracle: row.rationale,
+    oracle: query.rationale,
     finish,
     scores: [...scores].map((score) => Number(score.toFixed(4))),
   };
@@ -140,17 +123,7 @@ export function tableOf({ budget, datasets, means }: BudgetFigures): string {
     ({ name, ood, p1, contentShare, rationaleTokens, cutShare }) =>
       `${name.padEnd(22)}${ood ? "OOD" : "IND"}${percent(p1)}  ${percent(contentShare)}  ${rationaleTokens.toFixed(1).padStart(6)}${percent(cutShare)}`,
   );
-  return `${[head, ...rows, ...meanLines(means).map(([name, share]) => `${name.padEnd(22)}   ${percent(share)}`)].join("\n")}\n`;
-}
-
-function meanLines({ overall, ind, ood, metaTasks }: Means): [string, number][] {
-  return [
-    ...Object.entries(metaTasks),
-    ...Object.entries({ IND: ind, OOD: ood }).flatMap(([name, share]): [string, number][] =>
-      share === undefined ? [] : [[name, share]],
-    ),
-    ["overall", overall],
-  ];
+  return `${[head, ...rows, ...namedGroups(means).map(([name, share]) => `${name.padEnd(22)}   ${percent(share)}`)].join("\n")}\n`;
 }
 
 function percent(share: number): string {

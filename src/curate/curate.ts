@@ -2,7 +2,8 @@
 import { setMaxListeners } from "node:events";
 import { basename } from "node:path";
 import type { FileRow } from "../dataset/row-files.ts";
-import { RowChecker, RowError, type TrainRow } from "../dataset/train-row.ts";
+import { RowError } from "../dataset/row-text.ts";
+import { RowChecker, type TrainRow } from "../dataset/train-row.ts";
 import { inOrder } from "../embed/in-order.ts";
 import { EngineError, InputError, UsageError } from "../errors.ts";
 import { seededRandom } from "../random.ts";

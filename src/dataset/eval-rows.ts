@@ -1,77 +1,120 @@
-/** Evaluation rows in MMEB-eval's fields: a query and its candidates, the right one first. */
+/** Evaluation rows in MMEB-eval's fields, each with candidates of its own and the right one first. */
 import { basename, dirname } from "node:path";
 import { DatasetError } from "../errors.ts";
+import type { EvalQuery, EvalSide, EvalTask } from "./eval-task.ts";
+import { hashFiles } from "./hash-files.ts";
+import { ImageRoot } from "./image-root.ts";
+import { INSTRUCT_FIELDS, rawText } from "./instruct-rows.ts";
 import { readRows, rowFiles, type FileRow } from "./row-files.ts";
-import { isEmpty, listOf, RowError, SideReader, textOf, type TrainSide } from "./train-row.ts";
-
-/** A query, its candidates, and the oracle's rationale where the file has one. */
-export interface EvalRow {
-  /** `test.parquet, row 17`, for messages. */
-  readonly place: string;
-  readonly query: TrainSide;
-  /** The first is right. */
-  readonly targets: readonly TrainSide[];
-  readonly rationale: string | undefined;
-}
+import { listOf, RowError, textOf } from "./row-text.ts";
 
 /** How a dataset is read. */
 export interface ReadEvalOptions {
-  /** Folder that image paths are relative to. @default the file's */
-  readonly imageRoot?: string | undefined;
+  /** Folders that image paths may be relative to, in the order in which they are tried. @default the file's */
+  readonly imageRoots?: readonly string[] | undefined;
   /** Takes so many rows from the start. @default all */
   readonly limit?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-const EVAL_FIELDS = ["qry_text", "qry_img_path", "tgt_text", "tgt_img_path", "rationale"];
+const EVAL_FIELDS = ["qry_text", "qry_img_path", "tgt_text", "tgt_img_path", "rationale", ...INSTRUCT_FIELDS];
 /** MMEB has at most a thousand. */
 const MAX_CANDIDATES = 100_000;
 
 /**
- * Reads parquet or JSONL, a file or a folder of them.
+ * Reads parquet or JSONL, a file or a folder of them: `qry_text`, `qry_img_path`, `tgt_text[]`, `tgt_img_path[]`, and
+ * `qry_inst` and `tgt_inst` where instructions stand apart. Texts are given as MMEB-v1 writes them, slots and all.
  * @throws {DatasetError} a row that cannot be evaluated: a number over fewer rows would be another number
  */
-export async function readEvalRows(path: string, options: ReadEvalOptions = {}): Promise<EvalRow[]> {
+export async function readEvalTask(path: string, options: ReadEvalOptions = {}): Promise<EvalTask> {
   const { limit = Infinity, signal } = options;
   const files = await rowFiles(path);
-  const sides = new SideReader(options.imageRoot ?? dirname(files[0]!));
-  const rows: EvalRow[] = [];
+  const reader = new RowReader(new ImageRoot(...(options.imageRoots ?? [dirname(files[0]!)])));
   for (const file of files) {
+    if (reader.queries.length >= limit) break;
     for await (const row of readRows(file, { columns: EVAL_FIELDS, signal })) {
-      if (rows.length >= limit) return rows;
       try {
-        rows.push(await evalRow(row, sides));
+        await reader.take(row);
       } catch (error) {
         if (!(error instanceof RowError)) throw error;
         throw new DatasetError(`${file}, row ${row.row}: ${error.message}`, { cause: error });
       }
+      if (reader.queries.length >= limit) break;
     }
   }
-  if (rows.length === 0) throw new DatasetError(`${path}: no rows to evaluate`);
-  return rows;
+  if (reader.queries.length === 0) throw new DatasetError(`${path}: no rows`);
+  return { queries: reader.queries, targets: reader.targets, hash: await hashFiles(files, signal) };
 }
 
-async function evalRow({ file, row, value, problem }: FileRow, sides: SideReader): Promise<EvalRow> {
-  if (value === undefined) throw new RowError(problem ?? "internal: a row with neither a value nor a problem");
-  const query = await sides.read(textOf("qry_text", value["qry_text"]), "qry_img_path", value["qry_img_path"]);
-  if (isEmpty(query)) throw new RowError("the query has neither text (qry_text) nor image (qry_img_path)");
-  const [texts, images] = [listOf(value["tgt_text"]), listOf(value["tgt_img_path"])];
-  const count = Math.max(texts.length, images.length);
-  if (count === 0) throw new RowError("no candidates (tgt_text, tgt_img_path)");
-  if (count > MAX_CANDIDATES) throw new RowError(`${count} candidates, at most ${MAX_CANDIDATES} are taken`);
-  if (texts.length > 0 && images.length > 0 && texts.length !== images.length)
-    throw new RowError(`${texts.length} tgt_text and ${images.length} tgt_img_path, expected as many`);
-  const targets: TrainSide[] = [];
-  for (let i = 0; i < count; i++) {
-    const target = await sides.read(textOf("tgt_text", texts[i]), "tgt_img_path", images[i]);
-    if (isEmpty(target)) throw new RowError(`candidate ${i} has neither text (tgt_text) nor image (tgt_img_path)`);
-    targets.push(target);
+/** Gathers rows and the different targets that they have. */
+class RowReader {
+  readonly queries: EvalQuery[] = [];
+  readonly targets: EvalSide[] = [];
+  readonly #indices = new Map<string, number>();
+  readonly #images: ImageRoot;
+
+  constructor(images: ImageRoot) {
+    this.#images = images;
   }
-  const rationale = textOf("rationale", value["rationale"]).trim();
-  return {
-    place: `${basename(file)}, row ${row}`,
-    query,
-    targets,
-    rationale: rationale === "" ? undefined : rationale,
-  };
+
+  /** @throws {RowError} fields of a wrong type, no candidates, lists of different lengths, an image that is not there */
+  async take({ file, row, value, problem }: FileRow): Promise<void> {
+    if (value === undefined) throw new RowError(problem ?? "internal: a row with neither a value nor a problem");
+    const query = await this.#side(value, "qry", value["qry_inst"], value["qry_text"], value["qry_img_path"]);
+    if (isEmpty(query)) throw new RowError("the query has neither text (qry_text) nor image (qry_img_path)");
+    const [texts, images] = [listOf(value["tgt_text"]), listOf(value["tgt_img_path"])];
+    const instructions = listOf(value["tgt_inst"]);
+    const count = Math.max(texts.length, images.length);
+    if (count === 0) throw new RowError("no candidates (tgt_text, tgt_img_path)");
+    if (count > MAX_CANDIDATES) throw new RowError(`${count} candidates, at most ${MAX_CANDIDATES} are taken`);
+    if (texts.length > 0 && images.length > 0 && texts.length !== images.length)
+      throw new RowError(`${texts.length} tgt_text and ${images.length} tgt_img_path, expected as many`);
+    if (instructions.length > 1 && instructions.length !== count)
+      throw new RowError(`${instructions.length} tgt_inst for ${count} candidates, expected one or as many`);
+    const candidates: number[] = [];
+    for (let i = 0; i < count; i++) {
+      const instruction = instructions.length > 1 ? instructions[i] : instructions[0];
+      const target = await this.#side(value, "tgt", instruction, texts[i], images[i]);
+      if (isEmpty(target)) throw new RowError(`candidate ${i} has neither text (tgt_text) nor image (tgt_img_path)`);
+      candidates.push(this.#indexOf(target));
+    }
+    const rationale = textOf("rationale", value["rationale"]).trim();
+    this.queries.push({
+      place: `${basename(file)}, row ${row}`,
+      query,
+      candidates,
+      relevance: new Map([[0, 1]]),
+      rationale: rationale === "" ? undefined : rationale,
+    });
+  }
+
+  async #side(
+    row: Readonly<Record<string, unknown>>,
+    side: "qry" | "tgt",
+    instruction: unknown,
+    text: unknown,
+    image: unknown,
+  ): Promise<EvalSide> {
+    const path = await this.#images.find(`${side}_img_path`, image);
+    const own = textOf(`${side}_text`, text);
+    const has = `${side}_inst` in row;
+    return {
+      text: has ? rawText(textOf(`${side}_inst`, instruction), own) : own,
+      images: path === undefined ? [] : [path],
+    };
+  }
+
+  #indexOf(target: EvalSide): number {
+    const key = [target.text, ...target.images].join("\0");
+    const index = this.#indices.get(key) ?? this.targets.length;
+    if (index === this.targets.length) {
+      this.targets.push(target);
+      this.#indices.set(key, index);
+    }
+    return index;
+  }
+}
+
+function isEmpty({ text, images }: EvalSide): boolean {
+  return images.length === 0 && text.trim() === "";
 }

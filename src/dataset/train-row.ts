@@ -1,7 +1,8 @@
 /** One row in MMEB-train's fields, checked: a query, what it is to find, hard negatives, and a rationale. */
-import { stat } from "node:fs/promises";
-import { basename, isAbsolute, relative, resolve, sep } from "node:path";
+import { basename } from "node:path";
+import { ImageRoot } from "./image-root.ts";
 import type { FileRow } from "./row-files.ts";
+import { listOf, RowError, textOf } from "./row-text.ts";
 
 /** A text, an image, or both. */
 export interface TrainSide {
@@ -31,64 +32,18 @@ export const TRAIN_FIELDS: readonly string[] = [
   "rationale",
 ];
 
-/** What is wrong with a row. */
-export class RowError extends Error {}
-
-/** Longest text accepted, in characters; a context of 128,000 tokens has some 500,000. */
-const MAX_TEXT_CHARS = 500_000;
 /** Most hard negatives of one row. */
 const MAX_NEGATIVES = 64;
 /** A slot for an image, as MMEB or a chat template writes it. */
 const SLOT = /<\|image_\d+\|>|<\|vision_start\|><\|image_pad\|><\|vision_end\|>/g;
 
-/** Reads sides of rows whose image paths are relative to one folder. */
-export class SideReader {
-  readonly #root: string;
-  /** Many rows share a picture. */
-  readonly #isFile = new Map<string, Promise<boolean>>();
-
-  /** @param imageRoot folder that image paths are relative to, and must not leave */
-  constructor(imageRoot: string) {
-    this.#root = resolve(imageRoot);
-  }
-
-  /**
-   * A text with the image that a path names.
-   * @throws {RowError} a path outside the folder, or of no file
-   */
-  async read(text: string, imageField: string, imageName: unknown): Promise<TrainSide> {
-    const image = await this.#image(imageField, imageName);
-    // As RGE's training code does: slots beyond the images there are go, the line break after one stays.
-    let slots = image === undefined ? 0 : 1;
-    return { text: text.replace(SLOT, (slot) => (slots-- > 0 ? slot : "")), image };
-  }
-
-  async #image(field: string, value: unknown): Promise<string | undefined> {
-    const name = textOf(field, value);
-    if (name === "") return undefined;
-    const path = resolve(this.#root, name);
-    const inside = relative(this.#root, path);
-    if (inside === "" || inside === ".." || inside.startsWith(`..${sep}`) || isAbsolute(inside))
-      throw new RowError(`${field} ${JSON.stringify(name)} is not inside ${this.#root}`);
-    const isFile =
-      this.#isFile.get(path) ??
-      stat(path).then(
-        (stats) => stats.isFile(),
-        () => false,
-      );
-    this.#isFile.set(path, isFile);
-    if (!(await isFile)) throw new RowError(`${field}: there is no file ${path}`);
-    return path;
-  }
-}
-
 /** Checks the rows of a dataset whose image paths are relative to one folder. */
 export class RowChecker {
-  readonly #sides: SideReader;
+  readonly #images: ImageRoot;
 
   /** @param imageRoot folder that image paths are relative to, and must not leave */
   constructor(imageRoot: string) {
-    this.#sides = new SideReader(imageRoot);
+    this.#images = new ImageRoot(imageRoot);
   }
 
   /**
@@ -108,7 +63,15 @@ export class RowChecker {
   }
 
   async #side(value: Readonly<Record<string, unknown>>, textField: string, imageField: string): Promise<TrainSide> {
-    return await this.#sides.read(textOf(textField, value[textField]), imageField, value[imageField]);
+    return await this.#read(textOf(textField, value[textField]), imageField, value[imageField]);
+  }
+
+  /** A text with the image that a path names. */
+  async #read(text: string, imageField: string, imageName: unknown): Promise<TrainSide> {
+    const image = await this.#images.find(imageField, imageName);
+    // As RGE's training code does: slots beyond the images there are go, the line break after one stays.
+    let slots = image === undefined ? 0 : 1;
+    return { text: text.replace(SLOT, (slot) => (slots-- > 0 ? slot : "")), image };
   }
 
   async #negatives(value: Readonly<Record<string, unknown>>): Promise<TrainSide[]> {
@@ -119,14 +82,14 @@ export class RowChecker {
     if (count > MAX_NEGATIVES) throw new RowError(`${count} hard negatives, at most ${MAX_NEGATIVES} are taken`);
     const sides: TrainSide[] = [];
     for (let i = 0; i < count; i++)
-      sides.push(await this.#sides.read(textOf("neg_text", texts[i]), "neg_image_path", images[i]));
+      sides.push(await this.#read(textOf("neg_text", texts[i]), "neg_image_path", images[i]));
     // MMEB writes "no negative" as an empty text, in a list as well.
     return sides.filter((side) => !isEmpty(side));
   }
 }
 
 /** Whether a row names nothing there. */
-export function isEmpty({ text, image }: TrainSide): boolean {
+function isEmpty({ text, image }: TrainSide): boolean {
   return image === undefined && text.trim() === "";
 }
 
@@ -134,26 +97,4 @@ function required(side: TrainSide, what: string, textField: string): TrainSide {
   if (!isEmpty(side)) return side;
   const imageField = textField.replace("_text", "").concat("_image_path");
   throw new RowError(`the ${what} has neither text (${textField}) nor image (${imageField})`);
-}
-
-/**
- * A field that is a string, or absent.
- * @throws {RowError} anything else, and a text that is too long
- */
-export function textOf(field: string, value: unknown): string {
-  if (value === undefined || value === null) return "";
-  if (typeof value !== "string") throw new RowError(`${field} is ${kindOf(value)}, expected a string`);
-  if (value.length > MAX_TEXT_CHARS)
-    throw new RowError(`${field} has ${value.length} characters, at most ${MAX_TEXT_CHARS} are taken`);
-  return value;
-}
-
-function kindOf(value: unknown): string {
-  return Array.isArray(value) ? "a list" : `of type ${typeof value}`;
-}
-
-/** One or several values as a list; an absent, null or empty one is an empty list. */
-export function listOf(value: unknown): readonly unknown[] {
-  if (Array.isArray(value)) return value;
-  return value === undefined || value === null || value === "" ? [] : [value];
 }

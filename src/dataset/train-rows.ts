@@ -3,7 +3,8 @@ import { createHash } from "node:crypto";
 import { basename, dirname, resolve } from "node:path";
 import { DatasetError } from "../errors.ts";
 import { hashFile, readRows, rowFiles } from "./row-files.ts";
-import { RowChecker, RowError, TRAIN_FIELDS, type TrainRow } from "./train-row.ts";
+import { RowError } from "./row-text.ts";
+import { RowChecker, TRAIN_FIELDS, type TrainRow } from "./train-row.ts";
 
 export type { TrainRow, TrainSide } from "./train-row.ts";
 

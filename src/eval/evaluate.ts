@@ -1,124 +1,200 @@
-/** Queries against their candidates: embeddings, scores, which candidate comes first. */
-import type { EvalRow } from "../dataset/eval-rows.ts";
-import type { TrainSide } from "../dataset/train-row.ts";
-import type { Embedder } from "../embed/embedder.ts";
-import { withBreak } from "../embed/line-break.ts";
-import type { EmbedItem, EmbedResult, ReasonOptions } from "../embed/types.ts";
+/** Queries against their candidates: embeddings, scores, which candidates come first. */
+import type { EvalQuery, EvalSide, EvalTask } from "../dataset/eval-task.ts";
+import type { EmbedItem, ReasonOptions } from "../embed/types.ts";
+import { embedItems, type EmbedPlan, type EvaluateOptions } from "./embed-items.ts";
+import { finalSide, rewritten } from "./final-text.ts";
+import type { ItemKeys } from "./item-key.ts";
+import type { TextRule } from "./rules.ts";
+import type { KeptItem, VectorCache } from "./vector-cache.ts";
 
-/** How queries are embedded: directly, after the oracle's rationale, or after one that the model writes. */
-export type Reasoning = "direct" | "oracle" | ReasonOptions;
+/**
+ * How queries are embedded: directly, after the oracle's rationale, after one that the model writes, or after one that
+ * is known.
+ */
+export type Reasoning = "direct" | "oracle" | ReasonOptions | ((query: EvalQuery) => string);
 
-/** How a call is carried out. */
-export interface EvaluateOptions {
-  readonly signal?: AbortSignal | undefined;
-  /** Told after each item that was embedded. */
-  readonly onItem?: (() => void) | undefined;
+/** What an evaluation does with items, whatever the dataset. */
+export interface EvalPlan extends EmbedPlan {
+  readonly keys: ItemKeys;
+  readonly bounds: Pick<EmbedItem, "minPixels" | "maxPixels" | "minSide">;
+}
+
+/** The rules of one dataset. */
+export interface SideRules {
+  readonly query?: TextRule | undefined;
+  readonly target?: TextRule | undefined;
 }
 
 /** What came of a query. */
-export interface QueryOutcome {
-  /** The candidate with the highest score, the first of equals. */
-  readonly prediction: number;
+export interface QueryOutcome extends Omit<KeptItem, "embedding"> {
   /** Cosine with each candidate, in their order. */
   readonly scores: Float32Array;
-  readonly rationale: string;
-  readonly rationaleTokens: number;
-  readonly finish: EmbedResult["finish"];
+  /** Places of the candidates, the best first; of equals, the first. At least ten, or all. */
+  readonly ranked: readonly number[];
+  /** As embedded. */
+  readonly query: EvalSide;
 }
 
-/**
- * The rows of one dataset against a model, as MMEB measures it: each different text and picture is embedded once, a row
- * is scored against its own candidates in float32, and candidate 0 is right.
- */
-export class RowEvaluator {
-  readonly #embedder: Embedder;
-  readonly #rows: readonly EvalRow[];
-  readonly #targets: Unique;
-  #targetResults: readonly EmbedResult[] | undefined;
+/** Each different item under its key, and the key of each place. */
+interface DifferentItems {
+  readonly keys: readonly string[];
+  readonly items: ReadonlyMap<string, EmbedItem>;
+}
 
-  constructor(embedder: Embedder, rows: readonly EvalRow[]) {
-    this.#embedder = embedder;
-    this.#rows = rows;
-    this.#targets = new Unique(rows.flatMap(({ targets }) => targets.map((side) => itemOf(side, "target"))));
+/** How much of a ranking is made out: what metrics and reports look at. */
+const RANKED = 10;
+
+/**
+ * One dataset against a model, as MMEB measures it: each different text and picture is embedded once, a query is scored
+ * against its own candidates in float32.
+ */
+export class TaskEvaluator {
+  readonly #task: EvalTask;
+  readonly #rules: SideRules;
+  readonly #plan: EvalPlan;
+  readonly #cache: VectorCache;
+  readonly #everyTarget: readonly number[];
+  #targets: DifferentItems | undefined;
+  /** Of the reasoning that was asked for last. */
+  #queries: (DifferentItems & { readonly reasoning: Reasoning; readonly sides: readonly EvalSide[] }) | undefined;
+
+  constructor(task: EvalTask, rules: SideRules, plan: EvalPlan, cache: VectorCache) {
+    this.#task = task;
+    this.#rules = rules;
+    this.#plan = plan;
+    this.#cache = cache;
+    this.#everyTarget = [...task.targets.keys()];
   }
 
-  /** Different items that the candidates are. */
-  get targetCount(): number {
-    return this.#targets.items.length;
+  /** Different texts of each side that the rules change, and how many there are. */
+  rewrittenTexts(): { queries: [changed: number, all: number]; targets: [changed: number, all: number] } {
+    return {
+      queries: changedTexts(
+        this.#task.queries.map(({ query }) => query),
+        this.#rules.query,
+      ),
+      targets: changedTexts(this.#task.targets, this.#rules.target),
+    };
+  }
+
+  /** A candidate as embedded. */
+  target(index: number): EvalSide {
+    return finalSide(this.#task.targets[index]!, this.#rules.target);
+  }
+
+  /** The candidate of a query at a place of its list, as an index among the targets. */
+  candidate(query: number, place: number): number {
+    return this.#candidatesOf(this.#task.queries[query]!)[place]!;
   }
 
   /**
-   * Embeds the candidates, unless that was done, then the queries, and scores them.
-   * @returns an outcome per row
+   * Embeds the candidates and the queries, as far as they are not kept, without scoring them.
+   * @throws {InputError} an item that cannot be embedded; it is named
+   */
+  async embed(reasoning: Reasoning, options: EvaluateOptions = {}): Promise<void> {
+    const [targets, queries] = [await this.#targetItems(), await this.#queryItems(reasoning)];
+    await embedItems([targets.items, queries.items], this.#cache, this.#plan, options);
+  }
+
+  /** What is kept of the different items of both sides; call `embed` before. */
+  async kept(reasoning: Reasoning): Promise<KeptItem[]> {
+    const keys = [...(await this.#queryItems(reasoning)).items.keys(), ...(await this.#targetItems()).items.keys()];
+    return keys.map((key) => this.#keptOf(key));
+  }
+
+  /** Embeddings of the queries, in their order; call `embed` before. */
+  async queryVectors(reasoning: Reasoning): Promise<Float32Array[]> {
+    return (await this.#queryItems(reasoning)).keys.map((key) => this.#keptOf(key).embedding);
+  }
+
+  /**
+   * Embeds what is not kept, then scores each query against its candidates.
+   * @returns an outcome per query
    * @throws {InputError} an item that cannot be embedded; it is named
    */
   async evaluate(reasoning: Reasoning, options: EvaluateOptions = {}): Promise<QueryOutcome[]> {
-    this.#targetResults ??= await this.#embed(this.#targets, options);
-    const targets = this.#targetResults;
-    const queries = new Unique(this.#rows.map((row) => queryOf(row, reasoning)));
-    const results = await this.#embed(queries, options);
-    let next = 0;
-    return this.#rows.map((row, i) => {
-      const { embedding, rationale, rationaleTokens, finish } = results[queries.indices[i]!]!;
-      const scores = Float32Array.from(row.targets, () =>
-        dot(embedding, targets[this.#targets.indices[next++]!]!.embedding),
-      );
-      const prediction = scores.indexOf(scores.reduce((most, score) => Math.max(most, score), -Infinity));
-      return { prediction, scores, rationale, rationaleTokens, finish };
+    await this.embed(reasoning, options);
+    const vectors = (await this.#targetItems()).keys.map((key) => this.#keptOf(key).embedding);
+    const { keys, sides } = await this.#queryItems(reasoning);
+    return this.#task.queries.map((query, i) => {
+      const { embedding, ...kept } = this.#keptOf(keys[i]!);
+      const scores = Float32Array.from(this.#candidatesOf(query), (at) => dot(embedding, vectors[at]!));
+      return { ...kept, scores, ranked: bestOf(scores), query: sides[i]! };
     });
   }
 
-  async #embed({ items }: Unique, { signal, onItem }: EvaluateOptions): Promise<EmbedResult[]> {
-    const results: EmbedResult[] = [];
-    for await (const outcome of this.#embedder.stream(items, { signal })) {
-      if ("error" in outcome) {
-        signal?.throwIfAborted();
-        outcome.error.message = `${nameOf(items[outcome.index]!)}: ${outcome.error.message}`;
-        throw outcome.error;
-      }
-      results.push(outcome.result);
-      onItem?.();
+  #candidatesOf({ candidates }: EvalQuery): readonly number[] {
+    return candidates ?? this.#everyTarget;
+  }
+
+  #keptOf(key: string): KeptItem {
+    const kept = this.#cache.get(key);
+    if (kept === undefined) throw new Error("internal: an item that was not embedded");
+    return kept;
+  }
+
+  async #targetItems(): Promise<DifferentItems> {
+    this.#targets ??= await this.#different(
+      this.#task.targets.map((side) => this.#itemOf(finalSide(side, this.#rules.target), "target")),
+    );
+    return this.#targets;
+  }
+
+  async #queryItems(reasoning: Reasoning): Promise<DifferentItems & { readonly sides: readonly EvalSide[] }> {
+    if (this.#queries?.reasoning === reasoning) return this.#queries;
+    const sides = this.#task.queries.map(({ query }) => finalSide(query, this.#rules.query));
+    const items = this.#task.queries.map((query, i) => ({
+      ...this.#itemOf(sides[i]!, "query"),
+      ...reasoningOf(query, reasoning),
+    }));
+    this.#queries = { ...(await this.#different(items)), reasoning, sides };
+    return this.#queries;
+  }
+
+  #itemOf({ text, images }: EvalSide, role: "query" | "target"): EmbedItem {
+    return { role, text, images, ...this.#plan.bounds };
+  }
+
+  async #different(wanted: readonly EmbedItem[]): Promise<DifferentItems> {
+    const items = new Map<string, EmbedItem>();
+    const keys: string[] = [];
+    for (const item of wanted) {
+      const key = await this.#plan.keys.keyOf(item);
+      keys.push(key);
+      if (!items.has(key)) items.set(key, item);
     }
-    return results;
+    return { keys, items };
   }
 }
 
-/** Each different item once, and which of them each place has. */
-class Unique {
-  readonly items: EmbedItem[] = [];
-  readonly indices: readonly number[];
-
-  constructor(wanted: readonly EmbedItem[]) {
-    const known = new Map<string, number>();
-    this.indices = wanted.map((item) => {
-      const key = JSON.stringify([item.text, item.images, item.rationale]);
-      const index = known.get(key) ?? this.items.length;
-      if (index === this.items.length) this.items.push(item);
-      known.set(key, index);
-      return index;
-    });
-  }
+function changedTexts(sides: readonly EvalSide[], rule: TextRule | undefined): [changed: number, all: number] {
+  const texts = [...new Set(sides.map(({ text }) => text))];
+  return [texts.filter((text) => rewritten(text, rule) !== text).length, texts.length];
 }
 
-function queryOf({ query, rationale }: EvalRow, reasoning: Reasoning): EmbedItem {
-  const item = itemOf(query, "query");
-  if (reasoning === "direct") return { ...item, reason: false };
-  if (reasoning !== "oracle") return { ...item, reason: reasoning };
+function reasoningOf(query: EvalQuery, reasoning: Reasoning): Pick<EmbedItem, "reason" | "rationale"> {
+  if (reasoning === "direct") return { reason: false };
+  if (typeof reasoning === "object") return { reason: reasoning };
   // A rationale that is given is read, not written.
-  return rationale === undefined ? { ...item, reason: false } : { ...item, rationale };
+  const rationale = reasoning === "oracle" ? query.rationale : reasoning(query);
+  return rationale === undefined ? { reason: false } : { rationale };
 }
 
-/** A side as RGE's evaluation embeds it: its text ends in a line break. */
-function itemOf({ text, image }: TrainSide, role: "query" | "target"): EmbedItem {
-  return { role, text: withBreak(text), images: image === undefined ? [] : [image] };
+/** Places of the best scores. */
+function bestOf(scores: Float32Array): number[] {
+  const best: number[] = [];
+  for (let place = 0; place < scores.length; place++) {
+    const score = scores[place]!;
+    if (best.length === RANKED && !(score > scores[best.at(-1)!]!)) continue;
+    let at = best.length;
+    while (at > 0 && score > scores[best[at - 1]!]!) at--;
+    best.splice(at, 0, place);
+    if (best.length > RANKED) best.pop();
+  }
+  return best;
 }
 
-/** `query "Count the objects" images/0.png`. */
-function nameOf({ role, text = "", images = [] }: EmbedItem): string {
-  const files = images.map((image) => (typeof image === "string" ? image : "a picture"));
-  return [role, JSON.stringify(text.slice(0, 80)), ...files].join(" ");
-}
-
+/** In float32, from sums in double precision. */
 function dot(a: Float32Array, b: Float32Array): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;

@@ -1,22 +1,13 @@
 /** The Scenes benchmark: a folder that `rge scenes` wrote, against a model, at several budgets of reasoning. */
 import { join } from "node:path";
-import { z } from "zod";
-import { readEvalRows, type EvalRow } from "../dataset/eval-rows.ts";
-import type { Embedder } from "../embed/embedder.ts";
-import { DatasetError, UsageError } from "../errors.ts";
-import { readJsonFile } from "../json.ts";
+import { readEvalTask } from "../dataset/eval-rows.ts";
+import type { EvalQuery, EvalSide } from "../dataset/eval-task.ts";
 import { saysTheSame } from "../scenes/content.ts";
-import { META_TASKS } from "../scenes/task.ts";
-import { RowEvaluator, type QueryOutcome, type Reasoning } from "./evaluate.ts";
+import { TaskEvaluator, type EvalPlan, type QueryOutcome, type Reasoning } from "./evaluate.ts";
+import { chosenDatasets } from "./benchmark.ts";
 import { meansOf, type Means } from "./means.ts";
-
-/** A dataset as `scenes.json` lists it. */
-export interface ScenesDataset {
-  readonly name: string;
-  readonly metaTask: (typeof META_TASKS)[number];
-  readonly ood: boolean;
-  readonly hops: number;
-}
+import { readScenes, type ScenesDataset } from "./scenes-folder.ts";
+import { VectorCache } from "./vector-cache.ts";
 
 /** How queries reason: a budget of tokens, 0 for none, or the oracle's rationales. */
 export type Budget = number | "oracle";
@@ -40,7 +31,9 @@ interface DatasetFigures extends ScenesDataset {
 /** One query with what came of it. */
 export interface ScenesQuery {
   readonly dataset: string;
-  readonly row: EvalRow;
+  readonly query: EvalQuery;
+  readonly right: EvalSide;
+  readonly predicted: EvalSide;
   readonly outcome: QueryOutcome;
 }
 
@@ -60,42 +53,10 @@ export interface ScenesEvaluation {
   /** Queries of each dataset, from the first. @default all */
   readonly limit?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Told about each item; `total` is of the dataset under way. */
-  readonly onProgress?: ((dataset: string, done: number, total: number) => void) | undefined;
+  /** Told about each item; `total` is of the dataset and the budget under way, which `what` names. */
+  readonly onProgress?: ((what: string, done: number, total: number) => void) | undefined;
   /** Told each query at the last budget. */
   readonly onQuery?: ((query: ScenesQuery) => void) | undefined;
-}
-
-/** Longest description accepted, in bytes. */
-const MAX_BYTES = 1 << 20;
-const description = z.object({
-  train: z.int(),
-  eval: z.int(),
-  seed: z.int(),
-  datasets: z
-    .array(
-      z.object({
-        name: z.string().regex(/^\w+$/),
-        metaTask: z.enum(META_TASKS),
-        ood: z.boolean(),
-        hops: z.int(),
-      }),
-    )
-    .min(1)
-    .max(1000),
-});
-
-/**
- * Reads what a folder of Scenes holds.
- * @throws {DatasetError} no `scenes.json`, or a damaged one
- */
-export function readScenes(folder: string): { seed: number; eval: number; datasets: ScenesDataset[] } {
-  const file = join(folder, "scenes.json");
-  const json = readJsonFile(file, { maxBytes: MAX_BYTES, missing: "undefined" });
-  if (json === undefined) throw new DatasetError(`${file} is not there. \`rge scenes --out ${folder}\` writes one.`);
-  const parsed = description.safeParse(json);
-  if (!parsed.success) throw new DatasetError(`${file}: ${z.prettifyError(parsed.error)}`);
-  return parsed.data;
 }
 
 /**
@@ -103,25 +64,38 @@ export function readScenes(folder: string): { seed: number; eval: number; datase
  * @throws {DatasetError} a folder that cannot be read
  * @throws {UsageError} a dataset that is not there
  */
-export async function evaluateScenes(embedder: Embedder, wanted: ScenesEvaluation): Promise<BudgetFigures[]> {
+export async function evaluateScenes(plan: EvalPlan, wanted: ScenesEvaluation): Promise<BudgetFigures[]> {
   const { folder, budgets, limit, signal } = wanted;
-  const datasets = chosen(readScenes(folder).datasets, wanted.datasets);
+  const datasets = chosenDatasets({ datasets: readScenes(folder).datasets, missing: [] }, wanted.datasets);
   const figures = budgets.map((budget) => ({ budget, datasets: [] as DatasetFigures[] }));
   for (const dataset of datasets) {
-    const rows = await readEvalRows(join(folder, "eval", dataset.name), { imageRoot: folder, limit, signal });
-    const evaluator = new RowEvaluator(embedder, rows);
-    let done = 0;
-    // Queries are all different but where a text without a picture comes twice.
-    const total = evaluator.targetCount + rows.length * budgets.length;
-    const onItem = (): void => wanted.onProgress?.(dataset.name, ++done, total);
+    const task = await readEvalTask(join(folder, "eval", dataset.name), { imageRoots: [folder], limit, signal });
+    const evaluator = new TaskEvaluator(task, {}, plan, VectorCache.inMemory());
     for (const [i, { budget, datasets: list }] of figures.entries()) {
-      const outcomes = await evaluator.evaluate(reasoningOf(budget), { signal, onItem });
-      list.push(figuresOf(dataset, rows, outcomes));
+      const outcomes = await evaluator.evaluate(reasoningOf(budget), {
+        signal,
+        onProgress: (done, total) => wanted.onProgress?.(`${dataset.name}, ${nameOf(budget)}`, done, total),
+      });
+      list.push(figuresOf(dataset, task.queries, outcomes));
       if (i < figures.length - 1) continue;
-      rows.forEach((row, at) => wanted.onQuery?.({ dataset: dataset.name, row, outcome: outcomes[at]! }));
+      for (const [at, query] of task.queries.entries()) {
+        const outcome = outcomes[at]!;
+        const target = (place: number): EvalSide => evaluator.target(evaluator.candidate(at, place));
+        wanted.onQuery?.({
+          dataset: dataset.name,
+          query,
+          right: target(0),
+          predicted: target(outcome.ranked[0]!),
+          outcome,
+        });
+      }
     }
   }
   return figures.map((it) => ({ ...it, means: meansOf(it.datasets, ({ p1 }) => p1) }));
+}
+
+function nameOf(budget: Budget): string {
+  return budget === "oracle" ? budget : `${budget} tokens`;
 }
 
 /** Where a budget runs out, `<emb>` is put after what was written, so that the state read is one that training knows. */
@@ -130,22 +104,13 @@ function reasoningOf(budget: Budget): Reasoning {
   return budget === 0 ? "direct" : { maxNewTokens: budget, onBudget: "force-emb" };
 }
 
-function chosen(datasets: readonly ScenesDataset[], names: readonly string[] | undefined): readonly ScenesDataset[] {
-  if (names === undefined) return datasets;
-  return names.map((name) => {
-    const found = datasets.find((it) => it.name === name);
-    if (found !== undefined) return found;
-    throw new UsageError(`there is no dataset ${name}; there are ${datasets.map((it) => it.name).join(", ")}`);
-  });
-}
-
 function figuresOf(
   dataset: ScenesDataset,
-  rows: readonly EvalRow[],
+  queries: readonly EvalQuery[],
   outcomes: readonly QueryOutcome[],
 ): DatasetFigures {
   const isSame = outcomes.map(
-    ({ rationale }, i) => rationale !== "" && saysTheSame(rationale, rows[i]!.rationale ?? ""),
+    ({ rationale }, i) => rationale !== "" && saysTheSame(rationale, queries[i]!.rationale ?? ""),
   );
   const p1Where = (same: boolean): number | null => {
     const some = outcomes.filter((_, i) => isSame[i] === same);
@@ -167,6 +132,6 @@ function share(outcomes: readonly QueryOutcome[], is: (outcome: QueryOutcome) =>
   return outcomes.filter(is).length / outcomes.length;
 }
 
-function isHit({ prediction }: QueryOutcome): boolean {
-  return prediction === 0;
+function isHit({ ranked }: QueryOutcome): boolean {
+  return ranked[0] === 0;
 }

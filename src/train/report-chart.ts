@@ -1,5 +1,6 @@
-/** Line charts as SVG text. */
+/** Curves of a training run as SVG text. */
 import { escapeHtml } from "../html.ts";
+import { CHART_COLOURS, figure, linearScale, linePath } from "../svg-chart.ts";
 
 /** A line of a chart; a point without a value leaves a gap. */
 export interface Curve {
@@ -15,7 +16,6 @@ const MARGIN = { left: 46, right: 8, top: 8, bottom: 22 };
 const MOST_POINTS = 400;
 /** Share of the steps that a running mean looks back over. */
 const WINDOW = 1 / 30;
-const COLOURS = 6;
 
 /** A chart with its title and legend; an empty string where no line has a value. */
 export function chart(title: string, curves: readonly Curve[]): string {
@@ -28,13 +28,12 @@ export function chart(title: string, curves: readonly Curve[]): string {
   const [first, last] = [Math.min(...all.map(([x]) => x)), Math.max(...all.map(([x]) => x))];
   const right = WIDTH - MARGIN.right;
   const bottom = HEIGHT - MARGIN.bottom;
-  const toX = (x: number): number =>
-    MARGIN.left + (last === first ? 0.5 : (x - first) / (last - first)) * (right - MARGIN.left);
-  const toY = (y: number): number => bottom - ((y - low) / (high - low)) * (bottom - MARGIN.top);
+  const toX = linearScale([first, last], [MARGIN.left, right]);
+  const toY = linearScale([low, high], [bottom, MARGIN.top]);
   const path = (points: readonly (readonly [number, number])[]): string =>
-    points.map(([x, y], i) => `${i === 0 ? "M" : "L"}${toX(x).toFixed(1)} ${toY(y).toFixed(1)}`).join("");
+    linePath(points.map(([x, y]) => [toX(x), toY(y)]));
   const lines = drawn.map(({ points, smooth }, i) => {
-    const colour = `var(--c${i % COLOURS})`;
+    const colour = `var(--c${i % CHART_COLOURS})`;
     const line = (d: string, opacity: number): string =>
       `<path d="${d}" fill="none" stroke="${colour}" stroke-width="1.6" stroke-opacity="${opacity}"/>`;
     const dots =
@@ -57,9 +56,16 @@ export function chart(title: string, curves: readonly Curve[]): string {
   );
   const legend = drawn.map(
     ({ name, points }, i) =>
-      `<span style="color:var(--c${i % COLOURS})">■</span> ${escapeHtml(name)} ${shortNumber(points.at(-1)![1])}`,
+      `<span style="color:var(--c${i % CHART_COLOURS})">■</span> ${escapeHtml(name)} ${shortNumber(points.at(-1)![1])}`,
   );
-  return `<figure><figcaption>${escapeHtml(title)}</figcaption><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escapeHtml(`${title}. ${told.join("; ")}`)}">${[...ticks, ...lines, ...feet].join("")}</svg><div class="legend">${legend.join(" &nbsp; ")}</div></figure>`;
+  return figure({
+    title,
+    told: told.join("; "),
+    width: WIDTH,
+    height: HEIGHT,
+    content: [...ticks, ...lines, ...feet].join(""),
+    legend: legend.join(" &nbsp; "),
+  });
 }
 
 function isFinitePoint(point: readonly [number, number | null]): point is readonly [number, number] {

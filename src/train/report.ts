@@ -2,6 +2,7 @@
 import { renameSync, writeFileSync } from "node:fs";
 import { readLog, type LogRecord, type StartRecord, type StepRecord, type ValidationRecord } from "./log.ts";
 import { escapeHtml } from "../html.ts";
+import { CHART_STYLE } from "../svg-chart.ts";
 import { chart, type Curve } from "./report-chart.ts";
 
 /** Reads a log and writes its report; the file changes as a whole or not at all. */
@@ -197,17 +198,11 @@ function duration(seconds: number): string {
   return `${hours > 0 ? `${hours} h ` : ""}${minutes} min ${whole % 60} s`;
 }
 
-const STYLE = `
-:root{color-scheme:light dark;--text:#1b1f24;--soft:#5b6570;--line:#d5dae0;--back:#fff;--c0:#0b62c4;--c1:#b3430e;--c2:#1b7f4b;--c3:#7a3fb0;--c4:#8a6d00;--c5:#b0235f}
-@media (prefers-color-scheme:dark){:root{--text:#e7ebf0;--soft:#9aa5b1;--line:#39414a;--back:#14181d;--c0:#6fb2ff;--c1:#ff9d66;--c2:#68d39b;--c3:#c79bf2;--c4:#e0c24d;--c5:#ff8fb8}}
-body{margin:0;background:var(--back);color:var(--text);font:15px/1.45 system-ui,sans-serif}
+const STYLE = `${CHART_STYLE}body{margin:0;background:var(--back);color:var(--text);font:15px/1.45 system-ui,sans-serif}
 main{max-width:1180px;margin:0 auto;padding:16px}
 h1{font-size:1.35rem;overflow-wrap:anywhere}h2{font-size:1.1rem}
 dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(140px,1fr));gap:10px 18px;margin:0 0 20px}
 dt{color:var(--soft);font-size:.82rem}dd{margin:0;overflow-wrap:anywhere}
-.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(340px,100%),1fr));gap:18px}
-figure{margin:0}figcaption{font-weight:600;margin-bottom:2px}svg{width:100%;height:auto;display:block}
-svg text{fill:var(--soft);font-size:11px}.legend{font-size:.82rem;color:var(--soft)}
 .wide{overflow-x:auto}td,thead th{white-space:nowrap}tbody th{overflow-wrap:anywhere;min-width:8em}table{border-collapse:collapse}th,td{padding:4px 12px 4px 0;text-align:left;border-bottom:1px solid var(--line);font-variant-numeric:tabular-nums}
 summary{cursor:pointer;font-weight:600;margin-top:16px}p{color:var(--soft);font-size:.85rem}
 pre{overflow-x:auto;font-size:.85rem}

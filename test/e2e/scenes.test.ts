@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { readEvalRows } from "../../src/dataset/eval-rows.ts";
+import { readEvalTask } from "../../src/dataset/eval-rows.ts";
 import { readTrainRows } from "../../src/dataset/train-rows.ts";
 import { SCENE_DATASETS } from "../../src/scenes/datasets.ts";
 import { CHECKPOINT, runCli, startCli, temporaryFolder } from "../support/run-cli.ts";
@@ -34,14 +34,14 @@ describe("rge scenes", () => {
     assert.deepEqual([counts.trainRows, counts.evalRows], [17 * 24, 28 * 12]);
     assert.equal(globSync("images/**/*.png", { cwd: first }).length, counts.pictures);
     for (const { name, ood, labels } of SCENE_DATASETS) {
-      const evaluated = await readEvalRows(join(first, "eval", name), { imageRoot: first });
-      assert.equal(evaluated.length, 12);
+      const { queries } = await readEvalTask(join(first, "eval", name), { imageRoots: [first] });
+      assert.equal(queries.length, 12);
       // Twelve rows do not always have enough different golds for twenty.
       assert.ok(
-        evaluated.every(({ targets }) => targets.length >= (labels?.length ?? 10)),
+        queries.every(({ candidates }) => candidates!.length >= (labels?.length ?? 10)),
         name,
       );
-      assert.ok(evaluated.every(({ rationale }) => rationale !== undefined));
+      assert.ok(queries.every(({ rationale }) => rationale !== undefined));
       const file = join(first, "train", `${name}.jsonl`);
       assert.equal(existsSync(file), !ood);
       if (ood) continue;

@@ -105,6 +105,12 @@ test("one file decodes with sharp, one makes thumbnails with it, and one draws",
   assert.deepEqual(importersOf("sharp"), known);
 });
 
+test("one file reads zips, one reads tars, one reads YAML", () => {
+  assert.deepEqual(importersOf("yauzl"), [join("dataset", "unzip.ts")]);
+  assert.deepEqual(importersOf("tar"), [join("dataset", "untar.ts")]);
+  assert.deepEqual(importersOf("yaml"), [join("eval", "rules.ts")]);
+});
+
 test("only graph/onnx.ts knows protobuf, and nobody imports a library for it", () => {
   assert.deepEqual(
     imports.filter(({ target }) => /protobuf|onnx-proto/.test(target)),

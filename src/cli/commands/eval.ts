@@ -1,6 +1,6 @@
 /** `rge eval`: measures a model on Scenes. */
-import { WEIGHT_FORMATS } from "../../embed/formats.ts";
 import type { Command } from "../command.ts";
+import { EVAL_MODEL_OPTIONS } from "../eval-options.ts";
 
 const MORE = String.raw`
 The table: P@1 is the share of queries whose right candidate has the highest cosine. Oracle is the share of rationales
@@ -23,15 +23,7 @@ export const command: Command = {
   about:
     "Measures a model on Scenes (a folder that `rge scenes` wrote): precision@1 of each dataset and its means by meta-task, in and out of distribution, with queries embedded after rationales of at most so many tokens.",
   groups: [
-    {
-      title: "Model",
-      options: [
-        { name: "model", value: "M", help: "A folder, or owner/name[@revision] on the hub. [nano, the package's own]" },
-        { name: "weights", value: "T", help: `${WEIGHT_FORMATS.join(", ")}. [fp32]` },
-        { name: "batch", value: "N", help: "Items decoded together. [64]" },
-        { name: "threads", value: "N", help: "Threads inside one operator. [all cores]" },
-      ],
-    },
+    { title: "Model", options: EVAL_MODEL_OPTIONS },
     {
       title: "Measurement",
       options: [

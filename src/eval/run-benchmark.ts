@@ -1,0 +1,169 @@
+/** Evaluates a benchmark dataset by dataset, and writes what came of each query. */
+import { mkdir, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { EvalQuery, EvalTask } from "../dataset/eval-task.ts";
+import type { Benchmark } from "./benchmark.ts";
+import type { EvaluateOptions } from "./embed-items.ts";
+import { TaskEvaluator, type EvalPlan, type QueryOutcome, type Reasoning, type SideRules } from "./evaluate.ts";
+import { meanMetrics, queryMetrics } from "./metrics.ts";
+import { QUERIES_FOLDER } from "./query-records.ts";
+import { lengthsOf } from "./rationale-lengths.ts";
+import type { RuleSet } from "./rules.ts";
+import { bootstrapMean } from "./statistics.ts";
+import type { BenchmarkDataset, DatasetResult, QueryRecord, RankedCandidate } from "./types.ts";
+import { VectorCache } from "./vector-cache.ts";
+
+/** What is evaluated, how, and where results go. */
+export interface BenchmarkRun {
+  readonly benchmark: Benchmark;
+  readonly plan: EvalPlan;
+  readonly queryRules: RuleSet;
+  readonly targetRules: RuleSet;
+  readonly reasoning: (dataset: BenchmarkDataset) => Reasoning;
+  /** Length of an embedding. */
+  readonly hidden: number;
+  /** Folder of embeddings, one in it per dataset. */
+  readonly cacheFolder: string;
+  /** Folder of `queries/`. */
+  readonly outFolder: string;
+  readonly limit?: number | undefined;
+  readonly onNotice?: ((text: string) => void) | undefined;
+}
+
+/** A dataset's figures, and the main metric of each of its queries. */
+export interface EvaluatedDataset {
+  readonly result: DatasetResult;
+  readonly values: readonly number[];
+}
+
+/** Candidates whose scores are all written; with MMEB's thousand, they would be most of the file. */
+const MOST_SCORES = 100;
+
+/**
+ * Embeds a dataset's part of this process without scoring it.
+ * @throws {DatasetError} rows or pictures that cannot be read
+ */
+export async function embedDataset(
+  run: BenchmarkRun,
+  dataset: BenchmarkDataset,
+  progress: EvaluateOptions,
+): Promise<void> {
+  const { evaluator } = await openDataset(run, dataset, progress.signal);
+  await evaluator.embed(run.reasoning(dataset), progress);
+}
+
+/**
+ * Evaluates a dataset and writes `queries/<dataset>.jsonl`.
+ * @throws {DatasetError} rows or pictures that cannot be read, or a folder that cannot be written
+ */
+export async function evaluateDataset(
+  run: BenchmarkRun,
+  dataset: BenchmarkDataset,
+  progress: EvaluateOptions,
+): Promise<EvaluatedDataset> {
+  const { task, evaluator } = await openDataset(run, dataset, progress.signal);
+  const reasoning = run.reasoning(dataset);
+  const outcomes = await evaluator.evaluate(reasoning, progress);
+  const metrics = outcomes.map(({ ranked }, i) => queryMetrics(ranked, task.queries[i]!.relevance));
+  const values = metrics.map((of) => of[dataset.metric]!);
+  await writeQueries(run.outFolder, dataset, task, evaluator, outcomes, values);
+  const kept = await evaluator.kept(reasoning);
+  const sum = (of: (item: (typeof kept)[number]) => number): number => kept.reduce((total, it) => total + of(it), 0);
+  return {
+    values,
+    result: {
+      ...dataset,
+      queries: task.queries.length,
+      targets: task.targets.length,
+      metrics: meanMetrics(metrics),
+      interval: bootstrapMean([values]),
+      rationales: lengthsOf(outcomes),
+      promptTokens: sum(({ promptTokens }) => promptTokens),
+      rationaleTokens: sum(({ rationaleTokens }) => rationaleTokens),
+      dataHash: task.hash,
+      rewritten: evaluator.rewrittenTexts(),
+    },
+  };
+}
+
+async function openDataset(
+  { benchmark, plan, queryRules, targetRules, hidden, cacheFolder, limit, onNotice }: BenchmarkRun,
+  dataset: BenchmarkDataset,
+  signal: AbortSignal | undefined,
+): Promise<{ task: EvalTask; evaluator: TaskEvaluator }> {
+  const task = await benchmark.read(dataset, { limit, signal });
+  const cache = await VectorCache.open(join(cacheFolder, dataset.name), hidden, (file, reason) =>
+    onNotice?.(`${file}: cannot be used (${reason}); what it held is embedded again`),
+  );
+  const rules: SideRules = {
+    query: queryRules.rules.get(dataset.name),
+    target: targetRules.rules.get(dataset.name),
+  };
+  const evaluator = new TaskEvaluator(task, rules, plan, cache);
+  // A rule that misses its text gives other numbers and no error.
+  const { queries, targets } = evaluator.rewrittenTexts();
+  for (const [side, set, rule, [changed]] of [
+    ["queries", queryRules, rules.query, queries],
+    ["targets", targetRules, rules.target, targets],
+  ] as const) {
+    if (set.rules.size === 0) continue;
+    if (rule === undefined) onNotice?.(`${dataset.name}: ${set.name} has no rule for its ${side}`);
+    else if (changed === 0) onNotice?.(`${dataset.name}: the rule of ${set.name} for its ${side} changes no text`);
+  }
+  return { task, evaluator };
+}
+
+async function writeQueries(
+  folder: string,
+  { name }: BenchmarkDataset,
+  task: EvalTask,
+  evaluator: TaskEvaluator,
+  outcomes: readonly QueryOutcome[],
+  values: readonly number[],
+): Promise<void> {
+  const lines = task.queries.map(
+    (query, i) => `${JSON.stringify(recordOf(query, i, evaluator, outcomes[i]!, values[i]!))}\n`,
+  );
+  await mkdir(join(folder, QUERIES_FOLDER), { recursive: true });
+  await writeWhole(join(folder, QUERIES_FOLDER, `${name}.jsonl`), lines.join(""));
+}
+
+/** Writes a file that is there whole or not at all. */
+export async function writeWhole(path: string, text: string): Promise<void> {
+  const part = `${path}.part`;
+  await writeFile(part, text);
+  await rename(part, path);
+}
+
+function recordOf(
+  { place, relevance }: EvalQuery,
+  index: number,
+  evaluator: TaskEvaluator,
+  { scores, ranked, query, rationale, rationaleTokens, finish }: QueryOutcome,
+  value: number,
+): QueryRecord {
+  const candidateAt = (at: number): RankedCandidate => ({
+    ...evaluator.target(evaluator.candidate(index, at)),
+    index: at,
+    score: scores[at]!,
+    grade: relevance.get(at) ?? 0,
+  });
+  const isBefore = (a: number, b: number): boolean => scores[a]! > scores[b]! || (scores[a] === scores[b] && a < b);
+  let right: number | undefined;
+  for (const at of relevance.keys()) if (right === undefined || isBefore(at, right)) right = at;
+  if (right === undefined) throw new Error("internal: a query without a right candidate");
+  let rank = 1;
+  for (let at = 0; at < scores.length; at++) if (isBefore(at, right)) rank++;
+  return {
+    place,
+    query,
+    rationale,
+    rationaleTokens,
+    finish,
+    value,
+    rank,
+    right: candidateAt(right),
+    top: ranked.map(candidateAt),
+    ...(scores.length <= MOST_SCORES && { scores: [...scores] }),
+  };
+}
