@@ -65,6 +65,21 @@ interface Parts {
   readonly token: number;
 }
 
+function withPicture(tokens: number): EmbedItem {
+  return {
+    role: "target",
+    text: TEXT,
+    images: [IMAGE],
+    minPixels: tokens * TOKEN_PIXELS,
+    maxPixels: tokens * TOKEN_PIXELS,
+  };
+}
+
+/** The model never ends by itself, as it is random. */
+function written(maxNewTokens: number): EmbedItem {
+  return { ...withPicture(TOKENS.crop), role: "query", reason: { maxNewTokens } };
+}
+
 async function measure(): Promise<Parts> {
   const folder = randomCheckpoint(join(values.folder, "3b"), { layers: 36, depth: 32, seed: 1 });
   await using rge = await Embedder.load(folder, {
@@ -77,25 +92,13 @@ async function measure(): Promise<Parts> {
     await rge.embedTogether(Array.from({ length: batch }, () => item));
     return (performance.now() - startMs) / 1000 / batch;
   };
-  const withPicture = (tokens: number): EmbedItem => ({
-    role: "target",
-    text: TEXT,
-    images: [IMAGE],
-    minPixels: tokens * TOKEN_PIXELS,
-    maxPixels: tokens * TOKEN_PIXELS,
-  });
-  const written = (count: number): EmbedItem => ({
-    ...withPicture(TOKENS.crop),
-    role: "query",
-    reason: { maxNewTokens: count },
-  });
   await seconds({ role: "target", text: "warm up\n" });
   const parts = {
     text: await seconds({ role: "target", text: "Summarize the following answer in one word: a dog\n" }),
     small: await seconds(withPicture(TOKENS.crop)),
     large: await seconds(withPicture(TOKENS.page)),
   };
-  // The random model never ends by itself; between the two lie 32 steps.
+  // Between the two lie 32 steps.
   const token = ((await seconds(written(48))) - (await seconds(written(16)))) / 32;
   return { ...parts, token };
 }

@@ -17,9 +17,11 @@ describe("rge eval mmeb on the hub's data", () => {
   const root = temporaryFolder();
   let hub: HubServer;
   before(async () => {
-    const pathsOf = (pattern: string): string[] => globSync(pattern, { cwd: SAMPLE });
-    const rows = pathsOf("*/*.parquet").map((path) => [path, readFileSync(join(SAMPLE, path))]);
-    const pictures = pathsOf("images/*.png").map((path) => ({ name: path, content: readFileSync(join(SAMPLE, path)) }));
+    const rows = globSync("*/*.parquet", { cwd: SAMPLE }).map((path) => [path, readFileSync(join(SAMPLE, path))]);
+    const pictures = globSync("images/*.png", { cwd: SAMPLE }).map((path) => ({
+      name: path,
+      content: readFileSync(join(SAMPLE, path)),
+    }));
     hub = await HubServer.start({
       type: "dataset",
       model: name,
