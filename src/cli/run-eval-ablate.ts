@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import type { WeightFormat } from "../embed/types.ts";
 import { UsageError } from "../errors.ts";
 import { ablate, type AblationModel, type VariantFigures } from "../eval/ablation.ts";
+import { ablationReport } from "../eval/ablation-report.ts";
 import { knownRationales } from "../eval/known-rationales.ts";
 import { writeWhole } from "../eval/run-benchmark.ts";
 import { machineName, packageCommit, packageVersion } from "../provenance.ts";
@@ -76,8 +77,10 @@ export async function runEvalAblate(args: Arguments, context: CommandContext): P
       variants,
     };
     const json = `${JSON.stringify(report, null, 2)}\n`;
+    await writeWhole(join(out, "ablation.html"), ablationReport(report, variants));
     await writeWhole(join(out, "ablation.json"), json);
     await writeText(process.stdout, args.has("json") ? json : ablationTable(variants));
+    messages.notice(`report: ${join(out, "ablation.html")}`);
     return EXIT.done;
   } finally {
     messages.progress.clear();

@@ -41,7 +41,7 @@ export async function runEvalMmeb(args: Arguments, context: CommandContext): Pro
     plan: { ...model.plan, bounds: boundsOf(chosen.settings), shard },
     queryRules: chosen.queryRules,
     targetRules: chosen.targetRules,
-    reasoning: () => reasoningFrom(chosen.settings),
+    reasoning: reasoningFrom(chosen.settings),
     hidden: model.info.hidden,
     // A folder per checkpoint, so that none reads what is of another length.
     cacheFolder: join(out, EMBEDDINGS_FOLDER, model.info.hash.slice(0, 16)),

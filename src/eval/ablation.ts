@@ -31,6 +31,8 @@ interface VariantDataset extends BenchmarkDataset {
 export interface VariantFigures {
   /** `budget 16`, `known rationales`, `int4 writes, fp32 reads` ... */
   readonly name: string;
+  /** Tokens that rationales might have, where that is what the variant is about. */
+  readonly budget?: number | undefined;
   readonly datasets: readonly VariantDataset[];
   readonly means: Means;
 }
@@ -88,26 +90,30 @@ type Against = AllRan | "is the reference" | undefined;
 export async function ablate(plan: AblationPlan): Promise<VariantFigures[]> {
   const { budgets, formats, known } = plan;
   const last = plan.reasoning(budgets.at(-1)!);
-  const variants: [name: string, ran: AllRan][] = [];
+  const variants: { name: string; ran: AllRan; budget?: number | undefined }[] = [];
   // First what each quantised format writes, for full precision to read.
   const own = new Map<string, AllRan>();
   for (const format of formats)
     own.set(format, await plan.withModel(format, (model) => onAll(plan, model, `${format} writes`, async () => last)));
   const { written, reference } = await plan.withModel("fp32", async (model) => {
-    const run = async (name: string, reasoning: ReasoningOf, against?: Against): Promise<AllRan> => {
+    const run = async (
+      name: string,
+      reasoning: ReasoningOf,
+      { against, budget }: { against?: Against; budget?: number } = {},
+    ): Promise<AllRan> => {
       const ran = await onAll(plan, model, name, reasoning, against);
-      variants.push([name, ran]);
+      variants.push({ name, ran, budget });
       return ran;
     };
     let mine: AllRan = new Map();
     for (const budget of budgets) {
       const reasoning = plan.reasoning(budget);
-      mine = await run(budget === 0 ? "direct" : `budget ${budget}`, async () => reasoning);
+      mine = await run(budget === 0 ? "direct" : `budget ${budget}`, async () => reasoning, { budget });
     }
     if (known !== undefined) await run("known rationales", known);
     if (formats.length === 0) return { written: mine, reference: mine };
-    const against = await run("fp32 writes, fp32 reads", reading(mine), "is the reference");
-    for (const format of formats) await run(`${format} writes, fp32 reads`, reading(own.get(format)!), against);
+    const against = await run("fp32 writes, fp32 reads", reading(mine), { against: "is the reference" });
+    for (const format of formats) await run(`${format} writes, fp32 reads`, reading(own.get(format)!), { against });
     return { written: mine, reference: against };
   });
   for (const format of formats)
@@ -116,11 +122,11 @@ export async function ablate(plan: AblationPlan): Promise<VariantFigures[]> {
         [`fp32 writes, ${format} reads`, written],
         [`${format} writes, ${format} reads`, own.get(format)!],
       ] as const)
-        variants.push([name, await onAll(plan, model, name, reading(from), reference)]);
+        variants.push({ name, ran: await onAll(plan, model, name, reading(from), reference) });
     });
-  return variants.map(([name, ran]) => {
+  return variants.map(({ name, ran, budget }) => {
     const datasets = plan.datasets.map((dataset) => ran.get(dataset.name)!.figures);
-    return { name, datasets, means: meansOf(datasets, ({ value }) => value) };
+    return { name, ...(budget !== undefined && { budget }), datasets, means: meansOf(datasets, ({ value }) => value) };
   });
 }
 

@@ -1,7 +1,8 @@
 /** Embeds the items of a dataset that are not kept yet, in batches that are always the same. */
 import type { Embedder } from "../embed/embedder.ts";
 import type { EmbedItem } from "../embed/types.ts";
-import type { VectorCache, KeptItem } from "./vector-cache.ts";
+import { RuntimeError } from "../errors.ts";
+import { isUnit, type KeptItem, type VectorCache } from "./vector-cache.ts";
 
 /** Which of several processes this one is, from 1. */
 export interface Shard {
@@ -64,6 +65,10 @@ export async function embedItems(
         finish,
         promptTokens,
       }));
+      results.forEach(({ embedding }, i) => {
+        if (!isUnit(embedding))
+          throw new RuntimeError(`${nameOf(group[i]![1])}: the model gave NaN or zeros. Its weights may be damaged.`);
+      });
       await cache.put(new Map(group.map(([key], i) => [key, kept[i]!])));
       onProgress?.((done += group.length), total);
     }

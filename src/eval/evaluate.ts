@@ -1,6 +1,7 @@
 /** Queries against their candidates: embeddings, scores, which candidates come first. */
 import type { EvalQuery, EvalSide, EvalTask } from "../dataset/eval-task.ts";
 import type { EmbedItem, ReasonOptions } from "../embed/types.ts";
+import { DatasetError } from "../errors.ts";
 import { embedItems, type EmbedPlan, type EvaluateOptions } from "./embed-items.ts";
 import { finalSide, rewritten } from "./final-text.ts";
 import type { ItemKeys } from "./item-key.ts";
@@ -177,7 +178,8 @@ function reasoningOf(query: EvalQuery, reasoning: Reasoning): Pick<EmbedItem, "r
   if (typeof reasoning === "object") return { reason: reasoning };
   // A rationale that is given is read, not written.
   const rationale = reasoning === "oracle" ? query.rationale : reasoning(query);
-  return rationale === undefined ? { reason: false } : { rationale };
+  if (rationale === undefined) throw new DatasetError(`${query.place}: the row has no rationale`);
+  return { rationale };
 }
 
 /** Places of the best scores. */

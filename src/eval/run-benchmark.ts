@@ -19,7 +19,7 @@ export interface BenchmarkRun {
   readonly plan: EvalPlan;
   readonly queryRules: RuleSet;
   readonly targetRules: RuleSet;
-  readonly reasoning: (dataset: BenchmarkDataset) => Reasoning;
+  readonly reasoning: Reasoning;
   /** Length of an embedding. */
   readonly hidden: number;
   /** Folder of embeddings, one in it per dataset. */
@@ -49,7 +49,7 @@ export async function embedDataset(
   progress: EvaluateOptions,
 ): Promise<void> {
   const { evaluator } = await openDataset(run, dataset, progress.signal);
-  await evaluator.embed(run.reasoning(dataset), progress);
+  await evaluator.embed(run.reasoning, progress);
 }
 
 /**
@@ -62,12 +62,11 @@ export async function evaluateDataset(
   progress: EvaluateOptions,
 ): Promise<EvaluatedDataset> {
   const { task, evaluator } = await openDataset(run, dataset, progress.signal);
-  const reasoning = run.reasoning(dataset);
-  const outcomes = await evaluator.evaluate(reasoning, progress);
+  const outcomes = await evaluator.evaluate(run.reasoning, progress);
   const metrics = outcomes.map(({ ranked }, i) => queryMetrics(ranked, task.queries[i]!.relevance));
   const values = metrics.map((of) => of[dataset.metric]!);
   await writeQueries(run.outFolder, dataset, task, evaluator, outcomes, values);
-  const kept = await evaluator.kept(reasoning);
+  const kept = await evaluator.kept(run.reasoning);
   const sum = (of: (item: (typeof kept)[number]) => number): number => kept.reduce((total, it) => total + of(it), 0);
   return {
     values,

@@ -130,14 +130,17 @@ async function readItems(file: string, hidden: number): Promise<Map<string, Kept
   return items;
 }
 
+/** Whether a vector is one that a model gives, not zeros, not NaN. */
+export function isUnit(vector: Float32Array): boolean {
+  return Math.abs(Math.hypot(...vector) - 1) < LENGTH_TOLERANCE;
+}
+
 function vectorOf(base64: string, hidden: number, line: number): Float32Array {
   // A copy: a view on the shared pool of small buffers may start at any byte.
   const vector = new Float32Array(Uint8Array.from(Buffer.from(base64, "base64")).buffer);
   if (vector.length !== hidden)
     throw new Error(`line ${line} has ${vector.length} numbers, the model's embeddings have ${hidden}`);
-  const length = Math.hypot(...vector);
-  if (!(Math.abs(length - 1) < LENGTH_TOLERANCE))
-    throw new Error(`line ${line} has a vector of length ${length}, expected 1`);
+  if (!isUnit(vector)) throw new Error(`line ${line} has a vector of length ${Math.hypot(...vector)}, expected 1`);
   return vector;
 }
 

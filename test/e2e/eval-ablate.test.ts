@@ -27,6 +27,7 @@ describe("rge eval ablate", () => {
   let variants: ReadonlyMap<string, VariantFigures>;
   let reasoned: EvalResults;
   let direct: EvalResults;
+  let html: string;
 
   before(async () => {
     assert.equal((await runCli(["scenes", "--out", scenes, "--train", "0", "--eval", "24", "--seed", "8"])).status, 0);
@@ -37,6 +38,7 @@ describe("rge eval ablate", () => {
     assert.equal(run.status, 0, run.stderr);
     const report = JSON.parse(run.stdout) as { variants: VariantFigures[] };
     assert.deepEqual(JSON.parse(readFileSync(join(root, "ablation/ablation.json"), "utf8")), report);
+    html = readFileSync(join(root, "ablation/ablation.html"), "utf8");
     variants = new Map(report.variants.map((variant) => [variant.name, variant]));
   });
 
@@ -54,6 +56,12 @@ describe("rge eval ablate", () => {
         "int4 writes, int4 reads",
       ],
     );
+  });
+
+  test("draws the curve over budgets, and shows every variant", () => {
+    const overall = [...variants.values()].map(({ means }) => (100 * means.overall).toFixed(1));
+    assert.ok(html.includes(`overall: ${overall[0]} to ${overall[2]}`));
+    for (const name of variants.keys()) assert.ok(html.includes(`<th scope="row">${name}</th>`), name);
   });
 
   test("budgets are what single runs measure", () => {

@@ -160,6 +160,26 @@ describe("rge eval mmeb", () => {
     assert.equal(existsSync(join(out, "results.json")), false);
   });
 
+  test("a model that gives NaN is told, with the item, and nothing of it is kept", async () => {
+    const [model, out] = [join(root, "nan-checkpoint"), join(root, "nan-out")];
+    cpSync(CHECKPOINT, model, { recursive: true });
+    const file = join(model, "model.safetensors");
+    const bytes = readFileSync(file);
+    const headerBytes = Number(bytes.readBigUInt64LE(0));
+    const header = JSON.parse(bytes.subarray(8, 8 + headerBytes).toString()) as Record<
+      string,
+      { data_offsets: [number, number] }
+    >;
+    const [begin, end] = header["model.norm.weight"]!.data_offsets;
+    // All ones is NaN in every float format.
+    bytes.fill(0xff, 8 + headerBytes + begin, 8 + headerBytes + end);
+    writeFileSync(file, bytes);
+    const run = await runCli(["eval", "mmeb", "--data", SAMPLE, "--model", model, "--out", out, ...settings]);
+    assert.equal(run.status, 4, run.stderr);
+    assert.match(run.stderr, /target "[^"]+" ?.*: the model gave NaN or zeros/);
+    assert.deepEqual(globSync("embeddings/**/*.jsonl", { cwd: out }), []);
+  });
+
   test("what cannot be carried out says so", async () => {
     const rules = join(root, "rules.yaml");
     writeFileSync(rules, "ChartQA:\n  prefix: x\n");

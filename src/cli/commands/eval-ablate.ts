@@ -12,7 +12,8 @@ One line a variant:
 Cosine is of queries' embeddings to those of "fp32 writes, fp32 reads", same the share of equal rationales; tokens and cut
 are of what was written in the variant itself.
 
---out keeps embeddings as they come: stopped at any moment, the same command goes on. ablation.json has every dataset.
+--out keeps embeddings as they come: stopped at any moment, the same command goes on. ablation.json has every
+dataset, ablation.html draws the curve.
 
 Examples:
   $ rge eval ablate --data scenes --out runs/ablation --limit 50
