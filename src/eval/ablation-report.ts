@@ -49,7 +49,6 @@ function curve(variants: readonly VariantFigures[]): string {
   const budgets = variants.filter(({ budget }) => budget !== undefined);
   if (budgets.length < 2) return "";
   const names = namedGroups(budgets[0]!.means).map(([name]) => name);
-  const valueOf = ({ means }: VariantFigures, name: string): number => 100 * new Map(namedGroups(means)).get(name)!;
   const toX = linearScale([0, Math.max(...budgets.map(({ budget }) => budget!))], [MARGIN.left, WIDTH - MARGIN.right]);
   const toY = linearScale([0, 100], [HEIGHT - MARGIN.bottom, MARGIN.top]);
   const levels = roundTicks([0, 100]).map(
@@ -80,6 +79,11 @@ function curve(variants: readonly VariantFigures[]): string {
       )
       .join(" &nbsp; "),
   });
+}
+
+/** In percent, of a group of datasets. */
+function valueOf({ means }: VariantFigures, group: string): number {
+  return 100 * new Map(namedGroups(means)).get(group)!;
 }
 
 /** Lines beyond the page's colours are drawn as text is. */
