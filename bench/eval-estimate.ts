@@ -2,7 +2,7 @@
  * How long MMEB's 36 x 1000 queries take with Qwen2.5-VL-3B's shapes: on this machine from parts that are measured, on a
  * served GPU engine from arithmetic, as none can be measured here.
  *
- *   node bench/eval-estimate.ts [--weights int8] [--batch 8] [--rationale 96] [--targets 1000] [--folder DIR]
+ *   node bench/eval-estimate.ts [--weights int8] [--batch 4] [--rationale 96] [--targets 1000] [--folder DIR]
  *
  * The first run writes a random checkpoint (7.5 GB) and compiles it; both stay in --folder. Nothing else may run meanwhile.
  */
@@ -47,7 +47,7 @@ const PATCHES = 4;
 const { values } = parseArgs({
   options: {
     weights: { type: "string", default: "int8" },
-    batch: { type: "string", default: "8" },
+    batch: { type: "string", default: "4" },
     rationale: { type: "string", default: "96" },
     targets: { type: "string", default: "1000" },
     folder: { type: "string", default: join(tmpdir(), "rge-bench") },
@@ -87,19 +87,25 @@ async function measure(): Promise<Parts> {
     batch,
     cacheDir: join(values.folder, "cache"),
   });
-  const seconds = async (item: EmbedItem): Promise<number> => {
+  const seconds = async (what: string, item: EmbedItem): Promise<number> => {
     const startMs = performance.now();
     await rge.embedTogether(Array.from({ length: batch }, () => item));
-    return (performance.now() - startMs) / 1000 / batch;
+    const taken = (performance.now() - startMs) / 1000 / batch;
+    console.log(`  ${what}: ${taken.toFixed(2)} s an item`);
+    return taken;
   };
-  await seconds({ role: "target", text: "warm up\n" });
+  await seconds("warming up", { role: "target", text: "warm up\n" });
   const parts = {
-    text: await seconds({ role: "target", text: "Summarize the following answer in one word: a dog\n" }),
-    small: await seconds(withPicture(TOKENS.crop)),
-    large: await seconds(withPicture(TOKENS.page)),
+    text: await seconds("a text", { role: "target", text: "Summarize the following answer in one word: a dog\n" }),
+    small: await seconds(`a picture of ${TOKENS.crop} tokens`, withPicture(TOKENS.crop)),
+    large: await seconds(`a picture of ${TOKENS.page} tokens`, withPicture(TOKENS.page)),
   };
-  // Between the two lie 32 steps.
-  const token = ((await seconds(written(48))) - (await seconds(written(16)))) / 32;
+  // Between the two lie 16 steps.
+  const [long, short] = [
+    await seconds("24 tokens written", written(24)),
+    await seconds("8 tokens written", written(8)),
+  ];
+  const token = (long - short) / 16;
   return { ...parts, token };
 }
 
