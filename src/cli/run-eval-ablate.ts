@@ -3,23 +3,24 @@ import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { WeightFormat } from "../embed/types.ts";
 import { UsageError } from "../errors.ts";
-import { ablate, type AblationModel, type VariantFigures } from "../eval/ablation.ts";
+import { ablate, otherMeans, type VariantFigures } from "../eval/ablation.ts";
 import { ablationReport } from "../eval/ablation-report.ts";
 import { knownRationales } from "../eval/known-rationales.ts";
-import { writeWhole } from "../eval/run-benchmark.ts";
+import type { LoadedModel } from "../eval/open-task.ts";
+import { writeRunFile } from "../eval/run-benchmark.ts";
 import { machineName, packageCommit, packageVersion } from "../provenance.ts";
 import type { Arguments } from "./arguments.ts";
+import { budgetOf, MAX_BUDGET } from "./budgets.ts";
 import type { CommandContext } from "./command.ts";
 import { openData } from "./eval-data.ts";
-import { EMBEDDINGS_FOLDER } from "./eval-files.ts";
+import { embeddingsFolder } from "./eval-files.ts";
 import { loadEvalModel } from "./eval-model.ts";
 import { boundsOf, evalSettings, reasoningFrom } from "./eval-settings.ts";
+import { percentCell } from "./eval-table.ts";
 import { EXIT } from "./exit-status.ts";
 import { writeText } from "./output.ts";
 
 const QUANTISED = ["int8", "int4"] as const;
-/** Longest rationale that may be asked for. */
-const MAX_BUDGET = 16_384;
 
 /**
  * Runs the ablation that the command line says.
@@ -49,11 +50,14 @@ export async function runEvalAblate(args: Arguments, context: CommandContext): P
       known: rationales === undefined ? undefined : knownRationales(rationales),
       formats,
       limit: args.whole("limit", 1),
-      cacheFolder: join(out, EMBEDDINGS_FOLDER),
-      withModel: async <T>(weights: WeightFormat, work: (model: AblationModel) => Promise<T>): Promise<T> => {
+      withModel: async <T>(weights: WeightFormat, work: (model: LoadedModel) => Promise<T>): Promise<T> => {
         await using model = await loadEvalModel(args, context, { weights });
         modelHash = model.info.hash;
-        return await work({ plan: { ...model.plan, bounds: boundsOf(settings) }, hidden: model.info.hidden });
+        return await work({
+          plan: { ...model.plan, bounds: boundsOf(settings) },
+          hidden: model.info.hidden,
+          cacheFolder: embeddingsFolder(out, model.info),
+        });
       },
       signal: interrupt.signal,
       onProgress: (what, done, total) => messages.progress.update({ what, done, total, unit: "items" }),
@@ -77,8 +81,8 @@ export async function runEvalAblate(args: Arguments, context: CommandContext): P
       variants,
     };
     const json = `${JSON.stringify(report, null, 2)}\n`;
-    await writeWhole(join(out, "ablation.html"), ablationReport(report, variants));
-    await writeWhole(join(out, "ablation.json"), json);
+    await writeRunFile(join(out, "ablation.html"), ablationReport(report, variants));
+    await writeRunFile(join(out, "ablation.json"), json);
     await writeText(process.stdout, args.has("json") ? json : ablationTable(variants));
     messages.notice(`report: ${join(out, "ablation.html")}`);
     return EXIT.done;
@@ -89,8 +93,8 @@ export async function runEvalAblate(args: Arguments, context: CommandContext): P
 
 function budgetsOf(text: string): number[] {
   const budgets = text.split(",").map((part) => {
-    const budget = /^\d+$/.test(part) ? Number(part) : Number.NaN;
-    if (budget <= MAX_BUDGET) return budget;
+    const budget = budgetOf(part);
+    if (budget !== undefined) return budget;
     throw new UsageError(`--budgets has whole numbers from 0 to ${MAX_BUDGET}; got ${JSON.stringify(part)}`);
   });
   return [...new Set(budgets)].sort((a, b) => a - b);
@@ -110,28 +114,20 @@ function ablationTable(variants: readonly VariantFigures[]): string {
   const metaTasks = Object.keys(variants[0]!.means.metaTasks);
   const width = Math.max(...variants.map(({ name }) => name.length)) + 2;
   const head = `${"".padEnd(width)}overall   IND    OOD  ${metaTasks.map((name) => name.slice(0, 12).padStart(13)).join("")}   tokens    cut   cosine   same`;
-  const rows = variants.map(({ name, datasets, means: { overall, ind, ood, metaTasks: of } }) => {
-    const mean = (figure: (dataset: VariantFigures["datasets"][number]) => number | undefined): number | undefined => {
-      const values = datasets.map(figure).filter((value) => value !== undefined);
-      return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0) / values.length;
-    };
+  const rows = variants.map((variant) => {
+    const { name, means } = variant;
+    const { rationaleTokens, overrunShare, cosine, sameRationales } = otherMeans(variant);
     const cells = [
-      percent(overall),
-      percent(ind),
-      percent(ood),
-      " ".repeat(2) + metaTasks.map((task) => percent(of[task]).padStart(13)).join(""),
-      mean(({ rationaleTokens }) => rationaleTokens)!
-        .toFixed(1)
-        .padStart(7),
-      percent(mean(({ overrunShare }) => overrunShare)),
-      (mean(({ cosine }) => cosine)?.toFixed(4) ?? "").padStart(7),
-      percent(mean(({ sameRationales }) => sameRationales)),
+      percentCell(means.overall),
+      percentCell(means.ind),
+      percentCell(means.ood),
+      " ".repeat(2) + metaTasks.map((task) => percentCell(means.metaTasks[task]).padStart(13)).join(""),
+      rationaleTokens.toFixed(1).padStart(7),
+      percentCell(overrunShare),
+      (cosine?.toFixed(4) ?? "").padStart(7),
+      percentCell(sameRationales),
     ];
     return `${name.padEnd(width)}${cells.join(" ")}`;
   });
   return `${[head, ...rows].join("\n")}\n`;
-}
-
-function percent(share: number | undefined): string {
-  return (share === undefined ? "" : (100 * share).toFixed(1)).padStart(6);
 }

@@ -3,6 +3,7 @@ import { UsageError } from "../errors.ts";
 import { compareRuns, type ComparedFigures, type Comparison } from "../eval/compare.ts";
 import type { Arguments } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
+import { percentCell } from "./eval-table.ts";
 import { EXIT } from "./exit-status.ts";
 import { writeText } from "./output.ts";
 
@@ -29,17 +30,13 @@ function comparisonTable({ datasets, means }: Comparison): string {
   const width = Math.max(22, ...datasets.map(({ name }) => name.length + 1));
   const head = `${"".padEnd(width)}     A       B     B-A   95%                  p   gained  lost`;
   const line = ({ name, a, b, difference, interval, p }: ComparedFigures): string =>
-    `${name.padEnd(width)}${percent(a)}  ${percent(b)}  ${signed(difference)}  ${signed(interval.low)} to ${signed(interval.high)}  ${p.toFixed(3)}`;
+    `${name.padEnd(width)}${percentCell(a)}  ${percentCell(b)}  ${signed(difference)}  ${signed(interval.low)} to ${signed(interval.high)}  ${p.toFixed(3)}`;
   const rows = datasets.map(
     (dataset) =>
       `${line(dataset)}  ${String(dataset.gained).padStart(7)} ${String(dataset.lost).padStart(5)}${dataset.significant ? "  *" : ""}`,
   );
   const foot = "* holds at 0.05 with all datasets tested together (Holm)";
   return `${[head, ...rows, ...means.map(line), foot].join("\n")}\n`;
-}
-
-function percent(share: number): string {
-  return (100 * share).toFixed(1).padStart(6);
 }
 
 function signed(share: number): string {

@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import { inOrder } from "../embed/in-order.ts";
 import { UsageError } from "../errors.ts";
 import type { Benchmark } from "../eval/benchmark.ts";
-import { fingerprintOf, meanResults, putAside, readResults, RESULTS_FILE } from "../eval/results.ts";
+import { isOfRun, meanResults, putAside, readResults, RESULTS_FILE, type RunIdentity } from "../eval/results.ts";
 import { embedDataset, evaluateDataset, type BenchmarkRun } from "../eval/run-benchmark.ts";
 import type { Shard } from "../eval/embed-items.ts";
 import type { BenchmarkDataset, EvalResults } from "../eval/types.ts";
@@ -13,9 +13,9 @@ import { machineName, packageCommit, packageVersion } from "../provenance.ts";
 import type { Arguments } from "./arguments.ts";
 import type { CommandContext } from "./command.ts";
 import { openData } from "./eval-data.ts";
-import { EMBEDDINGS_FOLDER, writeFiles } from "./eval-files.ts";
-import { loadEvalModel, type EvalModel } from "./eval-model.ts";
-import { boundsOf, evalSettings, reasoningFrom, type SettingsAndRules } from "./eval-settings.ts";
+import { embeddingsFolder, writeFiles } from "./eval-files.ts";
+import { loadEvalModel } from "./eval-model.ts";
+import { boundsOf, evalSettings, reasoningFrom } from "./eval-settings.ts";
 import { resultsTable } from "./eval-table.ts";
 import { EXIT } from "./exit-status.ts";
 import { writeText } from "./output.ts";
@@ -43,8 +43,7 @@ export async function runEvalMmeb(args: Arguments, context: CommandContext): Pro
     targetRules: chosen.targetRules,
     reasoning: reasoningFrom(chosen.settings),
     hidden: model.info.hidden,
-    // A folder per checkpoint, so that none reads what is of another length.
-    cacheFolder: join(out, EMBEDDINGS_FOLDER, model.info.hash.slice(0, 16)),
+    cacheFolder: embeddingsFolder(out, model.info),
     outFolder: out,
     limit: args.whole("limit", 1),
     onNotice: (text) => messages.notice(text),
@@ -63,7 +62,8 @@ export async function runEvalMmeb(args: Arguments, context: CommandContext): Pro
       );
       return EXIT.done;
     }
-    await putOthersAside(out, run, model, chosen, datasets, context);
+    const identity = { ...chosen, modelHash: model.info.hash, limit: run.limit ?? null };
+    await putOthersAside(out, { ...identity, datasets: datasets.map((dataset) => dataset.name) }, context);
     const evaluated = await inTurn(
       datasets,
       (dataset, signal) => evaluateDataset(run, dataset, { ...follow(dataset), signal }),
@@ -109,31 +109,10 @@ function shardOf(text: string | undefined): Shard | undefined {
   throw new UsageError(`--shard is K/N with K from 1 to N, such as 2/4; got ${JSON.stringify(text)}`);
 }
 
-/** Results of another checkpoint, of other settings or data, are kept; those of the same run are written again. */
-async function putOthersAside(
-  out: string,
-  { limit }: BenchmarkRun,
-  model: EvalModel,
-  { settings, queryRules, targetRules }: SettingsAndRules,
-  datasets: readonly BenchmarkDataset[],
-  { messages }: CommandContext,
-): Promise<void> {
-  if (!existsSync(join(out, RESULTS_FILE))) return;
-  const before = readResults(out);
-  const planned = {
-    ...before,
-    provenance: {
-      ...before.provenance,
-      modelHash: model.info.hash,
-      queryRules,
-      targetRules,
-      limit: limit ?? null,
-    },
-    settings,
-    datasets: datasets.map(({ name }) => before.datasets.find((it) => it.name === name) ?? { name, dataHash: "" }),
-  } as EvalResults;
-  if (fingerprintOf(planned) !== fingerprintOf(before))
-    messages.notice(`results of another run are put aside, into ${await putAside(out)}`);
+/** Results of another checkpoint, of other settings or datasets, are kept; those of the same run are written again. */
+async function putOthersAside(out: string, run: RunIdentity, { messages }: CommandContext): Promise<void> {
+  if (!existsSync(join(out, RESULTS_FILE)) || isOfRun(readResults(out), run)) return;
+  messages.notice(`results of another run are put aside, into ${await putAside(out)}`);
 }
 
 /** Datasets under way at a time: while one is read or scored, the other keeps the model busy. */

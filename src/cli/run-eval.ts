@@ -6,13 +6,12 @@ import { readScenes } from "../eval/scenes-folder.ts";
 import { namedGroups } from "../eval/means.ts";
 import { machineName, packageVersion } from "../provenance.ts";
 import type { Arguments } from "./arguments.ts";
+import { budgetOf, MAX_BUDGET } from "./budgets.ts";
 import type { CommandContext } from "./command.ts";
 import { loadEvalModel } from "./eval-model.ts";
+import { percentCell } from "./eval-table.ts";
 import { EXIT } from "./exit-status.ts";
 import { writeText } from "./output.ts";
-
-/** Longest rationale that may be asked for. */
-const MAX_BUDGET = 16_384;
 
 /** What was measured, with what, on what. */
 interface EvalReport {
@@ -86,8 +85,8 @@ export async function runEval(args: Arguments, context: CommandContext): Promise
 function budgetsOf(text: string): Budget[] {
   return text.split(",").map((part) => {
     if (part === "oracle") return part;
-    const budget = /^\d+$/.test(part) ? Number(part) : Number.NaN;
-    if (budget <= MAX_BUDGET) return budget;
+    const budget = budgetOf(part);
+    if (budget !== undefined) return budget;
     throw new UsageError(`--budgets has whole numbers from 0 to ${MAX_BUDGET}, or oracle; got ${JSON.stringify(part)}`);
   });
 }
@@ -121,11 +120,7 @@ export function tableOf({ budget, datasets, means }: BudgetFigures): string {
   const head = `${`budget ${budget}`.padEnd(22)}      P@1  oracle  tokens   cut`;
   const rows = datasets.map(
     ({ name, ood, p1, contentShare, rationaleTokens, cutShare }) =>
-      `${name.padEnd(22)}${ood ? "OOD" : "IND"}${percent(p1)}  ${percent(contentShare)}  ${rationaleTokens.toFixed(1).padStart(6)}${percent(cutShare)}`,
+      `${name.padEnd(22)}${ood ? "OOD" : "IND"}${percentCell(p1)}  ${percentCell(contentShare)}  ${rationaleTokens.toFixed(1).padStart(6)}${percentCell(cutShare)}`,
   );
-  return `${[head, ...rows, ...namedGroups(means).map(([name, share]) => `${name.padEnd(22)}   ${percent(share)}`)].join("\n")}\n`;
-}
-
-function percent(share: number): string {
-  return (100 * share).toFixed(1).padStart(6);
+  return `${[head, ...rows, ...namedGroups(means).map(([name, share]) => `${name.padEnd(22)}   ${percentCell(share)}`)].join("\n")}\n`;
 }

@@ -3,15 +3,16 @@
  * queries, and which pages answer each, in three parts as BEIR has them. Fields and instructions are those of VLM2Vec's
  * `vidore_dataset.py` and `visrag_dataset.py`, which read all of them alike.
  */
-import { readdir, stat } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { DatasetError, ImageError, messageOf } from "../errors.ts";
-import { readCorpusRows } from "./corpus-rows.ts";
+import { DatasetError, messageOf } from "../errors.ts";
+import { statsOf } from "../stats-of.ts";
+import { checkedRow, placeOf } from "./checked-row.ts";
 import type { EvalQuery, EvalSide, EvalTask } from "./eval-task.ts";
 import { hashFiles } from "./hash-files.ts";
 import { ImageRoot } from "./image-root.ts";
 import { PictureFiles } from "./picture-files.ts";
-import { readRows, rowFiles, type FileRow } from "./row-files.ts";
+import { readRows, rowFiles } from "./row-files.ts";
 import { RowError, textOf } from "./row-text.ts";
 
 /** How a dataset of documents is read. */
@@ -52,7 +53,7 @@ export async function readBeirTask(folder: string, options: ReadBeirOptions): Pr
   for (const file of files.queries) {
     for await (const row of readRows(file, { columns: ["query-id", "query"], signal })) {
       if (queries.length >= limit) break;
-      queries.push(await checked(row, (value) => queryOf(row, value, grades, pages.indices)));
+      queries.push(await checkedRow(row, (value) => queryOf(placeOf(row), value, grades, pages.indices)));
     }
   }
   if (queries.length === 0) throw new DatasetError(`${folder}: no queries`);
@@ -86,10 +87,7 @@ function oneSplit(files: string[], part: Part): string[] {
 }
 
 async function isFolder(path: string): Promise<boolean> {
-  return await stat(path).then(
-    (stats) => stats.isDirectory(),
-    () => false,
-  );
+  return (await statsOf(path))?.isDirectory() ?? false;
 }
 
 async function namesIn(folder: string): Promise<string[]> {
@@ -98,18 +96,6 @@ async function namesIn(folder: string): Promise<string[]> {
     return await readdir(folder);
   } catch (error) {
     throw new DatasetError(`${folder}: cannot be read (${messageOf(error)})`, { cause: error });
-  }
-}
-
-/** What `read` makes of a row, or an error that names the row. */
-async function checked<T>(row: FileRow, read: (value: Values) => T | Promise<T>): Promise<T> {
-  try {
-    if (row.value === undefined)
-      throw new RowError(row.problem ?? "internal: a row with neither a value nor a problem");
-    return await read(row.value);
-  } catch (error) {
-    if (!(error instanceof RowError || error instanceof ImageError)) throw error;
-    throw new DatasetError(`${row.file}, row ${row.row}: ${error.message}`, { cause: error });
   }
 }
 
@@ -129,7 +115,7 @@ async function readGrades(files: readonly string[], signal: AbortSignal | undefi
   const grades = new Map<string, Map<string, number>>();
   for (const file of files) {
     for await (const row of readRows(file, { columns: ["query-id", "corpus-id", "score"], signal })) {
-      const [query, page, score] = await checked(row, (value) => {
+      const [query, page, score] = await checkedRow(row, (value) => {
         if (typeof value["score"] !== "number")
           throw new RowError(`score is ${String(value["score"])}, expected a number`);
         return [idOf("query-id", value), idOf("corpus-id", value), value["score"]] as const;
@@ -149,13 +135,17 @@ interface Pages {
   readonly indices: ReadonlyMap<string, number>;
 }
 
-async function readPages(folder: string, files: readonly string[], options: ReadBeirOptions): Promise<Pages> {
-  const [kept, images] = [new PictureFiles(options.cacheDir), new ImageRoot(folder)];
+async function readPages(
+  folder: string,
+  files: readonly string[],
+  { cacheDir, signal }: ReadBeirOptions,
+): Promise<Pages> {
+  const [kept, images] = [new PictureFiles(cacheDir), new ImageRoot(folder)];
   const targets: EvalSide[] = [];
   const indices = new Map<string, number>();
   for (const file of files) {
-    for await (const row of readCorpusRows(file, ["corpus-id", "image"], options.signal)) {
-      const [id, image] = await checked(row, async (value) => {
+    for await (const row of readRows(file, { columns: ["corpus-id", "image"], bytes: true, signal })) {
+      const [id, image] = await checkedRow(row, async (value) => {
         const page = idOf("corpus-id", value);
         return [page, await imageOf(value["image"], `image of ${page}`, kept, images)] as const;
       });
@@ -181,7 +171,7 @@ async function imageOf(image: unknown, label: string, kept: PictureFiles, images
   return found;
 }
 
-function queryOf({ file, row }: FileRow, value: Values, grades: Grades, indices: Pages["indices"]): EvalQuery {
+function queryOf(place: string, value: Values, grades: Grades, indices: Pages["indices"]): EvalQuery {
   const id = idOf("query-id", value);
   const text = textOf("query", value["query"]);
   if (text.trim() === "") throw new RowError("the query has no text (query)");
@@ -193,7 +183,7 @@ function queryOf({ file, row }: FileRow, value: Values, grades: Grades, indices:
   }
   if (relevance.size === 0) throw new RowError(`query ${id} has no right page (qrels)`);
   return {
-    place: `${basename(file)}, row ${row}`,
+    place,
     query: { text: `${QUERY_INSTRUCTION} ${text}`, images: [] },
     candidates: undefined,
     relevance,

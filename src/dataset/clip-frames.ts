@@ -1,8 +1,9 @@
 /** Frames of the videos that rows name: folders of pictures, as MMEB-V2 packs them, or video files. */
-import { readdir, stat } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { InputError } from "../errors.ts";
 import { evenly, extractFrames } from "../input/video-frames.ts";
+import { statsOf } from "../stats-of.ts";
 import { pathInside } from "./path-inside.ts";
 import { RowError } from "./row-text.ts";
 
@@ -54,9 +55,9 @@ export class ClipFrames {
    */
   async clipsIn(name: string): Promise<string[]> {
     const folder = pathInside(this.#options.frameRoot, name);
-    if (!(await isKind(folder, "isDirectory"))) throw new RowError(`there is no folder of clips ${folder}`);
+    if (!(await statsOf(folder))?.isDirectory()) throw new RowError(`there is no folder of clips ${folder}`);
     const clips: string[] = [];
-    for (const clip of await readdir(folder)) if (await isKind(join(folder, clip), "isDirectory")) clips.push(clip);
+    for (const clip of await readdir(folder)) if ((await statsOf(join(folder, clip)))?.isDirectory()) clips.push(clip);
     return clips.sort(naturalOrder);
   }
 
@@ -66,7 +67,7 @@ export class ClipFrames {
    */
   async picture(name: string): Promise<string> {
     const path = pathInside(this.#options.frameRoot, name);
-    if (await isKind(path, "isFile")) return path;
+    if ((await statsOf(path))?.isFile()) return path;
     throw new RowError(`there is no file ${path}`);
   }
 
@@ -77,7 +78,7 @@ export class ClipFrames {
     const { videoRoot } = this.#options;
     if (videoRoot === undefined || video === undefined) throw new RowError(`no frames in ${folder}`);
     const path = pathInside(resolve(videoRoot), video);
-    if (await isKind(path, "isFile")) return await this.#decode(path);
+    if ((await statsOf(path))?.isFile()) return await this.#decode(path);
     const beside = await picturesIn(path);
     if (beside.length === 0) throw new RowError(`no frames in ${folder}, and no video ${path}`);
     return this.#choose(beside);
@@ -99,16 +100,9 @@ export class ClipFrames {
 }
 
 async function picturesIn(folder: string): Promise<string[]> {
-  if (!(await isKind(folder, "isDirectory"))) return [];
+  if (!(await statsOf(folder))?.isDirectory()) return [];
   const names = (await readdir(folder)).filter((name) => PICTURE.test(name));
   return names.sort(naturalOrder).map((name) => join(folder, name));
-}
-
-async function isKind(path: string, kind: "isFile" | "isDirectory"): Promise<boolean> {
-  return await stat(path).then(
-    (stats) => stats[kind](),
-    () => false,
-  );
 }
 
 /** `frame_2` before `frame_10`: names as texts and numbers in turn, letters of either case alike. */

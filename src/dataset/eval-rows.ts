@@ -1,11 +1,13 @@
 /** Evaluation rows in MMEB-eval's fields, each with candidates of its own and the right one first. */
-import { basename, dirname } from "node:path";
+import { dirname } from "node:path";
 import { DatasetError } from "../errors.ts";
+import { checkedRow, placeOf } from "./checked-row.ts";
+import { DifferentSides } from "./different-sides.ts";
 import type { EvalQuery, EvalSide, EvalTask } from "./eval-task.ts";
 import { hashFiles } from "./hash-files.ts";
 import { ImageRoot } from "./image-root.ts";
 import { INSTRUCT_FIELDS, rawText } from "./instruct-rows.ts";
-import { readRows, rowFiles, type FileRow } from "./row-files.ts";
+import { readRows, rowFiles } from "./row-files.ts";
 import { listOf, RowError, textOf } from "./row-text.ts";
 
 /** How a dataset is read. */
@@ -33,24 +35,18 @@ export async function readEvalTask(path: string, options: ReadEvalOptions = {}):
   for (const file of files) {
     if (reader.queries.length >= limit) break;
     for await (const row of readRows(file, { columns: EVAL_FIELDS, signal })) {
-      try {
-        await reader.take(row);
-      } catch (error) {
-        if (!(error instanceof RowError)) throw error;
-        throw new DatasetError(`${file}, row ${row.row}: ${error.message}`, { cause: error });
-      }
+      await checkedRow(row, (value) => reader.take(placeOf(row), value));
       if (reader.queries.length >= limit) break;
     }
   }
   if (reader.queries.length === 0) throw new DatasetError(`${path}: no rows`);
-  return { queries: reader.queries, targets: reader.targets, hash: await hashFiles(files, signal) };
+  return { queries: reader.queries, targets: reader.targets.all, hash: await hashFiles(files, signal) };
 }
 
 /** Gathers rows and the different targets that they have. */
 class RowReader {
   readonly queries: EvalQuery[] = [];
-  readonly targets: EvalSide[] = [];
-  readonly #indices = new Map<string, number>();
+  readonly targets: DifferentSides = new DifferentSides();
   readonly #images: ImageRoot;
 
   constructor(images: ImageRoot) {
@@ -58,8 +54,7 @@ class RowReader {
   }
 
   /** @throws {RowError} fields of a wrong type, no candidates, lists of different lengths, an image that is not there */
-  async take({ file, row, value, problem }: FileRow): Promise<void> {
-    if (value === undefined) throw new RowError(problem ?? "internal: a row with neither a value nor a problem");
+  async take(place: string, value: Readonly<Record<string, unknown>>): Promise<void> {
     const query = await this.#side(value, "qry", value["qry_inst"], value["qry_text"], value["qry_img_path"]);
     if (isEmpty(query)) throw new RowError("the query has neither text (qry_text) nor image (qry_img_path)");
     const [texts, images] = [listOf(value["tgt_text"]), listOf(value["tgt_img_path"])];
@@ -76,11 +71,11 @@ class RowReader {
       const instruction = instructions.length > 1 ? instructions[i] : instructions[0];
       const target = await this.#side(value, "tgt", instruction, texts[i], images[i]);
       if (isEmpty(target)) throw new RowError(`candidate ${i} has neither text (tgt_text) nor image (tgt_img_path)`);
-      candidates.push(this.#indexOf(target));
+      candidates.push(this.targets.indexOf(target));
     }
     const rationale = textOf("rationale", value["rationale"]).trim();
     this.queries.push({
-      place: `${basename(file)}, row ${row}`,
+      place,
       query,
       candidates,
       relevance: new Map([[0, 1]]),
@@ -102,16 +97,6 @@ class RowReader {
       text: has ? rawText(textOf(`${side}_inst`, instruction), own) : own,
       images: path === undefined ? [] : [path],
     };
-  }
-
-  #indexOf(target: EvalSide): number {
-    const key = [target.text, ...target.images].join("\0");
-    const index = this.#indices.get(key) ?? this.targets.length;
-    if (index === this.targets.length) {
-      this.targets.push(target);
-      this.#indices.set(key, index);
-    }
-    return index;
   }
 }
 

@@ -5,9 +5,8 @@
  * Which files a commit has is kept beside the snapshot (`listings/<commit>.json`), because a snapshot alone cannot say
  * whether it has all that is wanted: other programs and earlier calls wanted other files.
  */
-import { randomUUID } from "node:crypto";
 import { statSync } from "node:fs";
-import { mkdir, rename, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import * as z from "zod";
 import type { RepoCache } from "../checkpoint/hub-cache.ts";
@@ -15,6 +14,7 @@ import { staysInside } from "../checkpoint/hub-listing.ts";
 import { type RepoKind, type ResolveOptions, resolveRepo } from "../checkpoint/hub-resolve.ts";
 import { HubError } from "../errors.ts";
 import { parseJson, readBoundedFile } from "../json.ts";
+import { writeWhole } from "../whole-file.ts";
 
 /** Most files and folders of a repository; MMEB-V2 has some hundred, one with a file per picture is refused. */
 const MAX_FILES = 100_000;
@@ -128,7 +128,5 @@ function readListing(cache: RepoCache, commit: string): DatasetFile[] | undefine
 async function writeListing(cache: RepoCache, commit: string, files: readonly DatasetFile[]): Promise<void> {
   const path = listingPath(cache, commit);
   await mkdir(dirname(path), { recursive: true });
-  const temporary = `${path}.${randomUUID()}.tmp`;
-  await writeFile(temporary, JSON.stringify(files));
-  await rename(temporary, path);
+  await writeWhole(path, JSON.stringify(files));
 }

@@ -1,6 +1,6 @@
 /** Pictures that rows name by paths relative to a folder. */
-import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
+import { statsOf } from "../stats-of.ts";
 import { pathInside } from "./path-inside.ts";
 import { RowError, textOf } from "./row-text.ts";
 
@@ -29,14 +29,7 @@ export class ImageRoot {
 
   async #look(field: string, name: string): Promise<string> {
     const paths = this.#roots.map((root) => pathInside(root, name, field));
-    for (const path of paths) if (await isFile(path)) return path;
+    for (const path of paths) if ((await statsOf(path))?.isFile()) return path;
     throw new RowError(`${field}: there is no file ${paths.join(", nor ")}`);
   }
-}
-
-async function isFile(path: string): Promise<boolean> {
-  return await stat(path).then(
-    (stats) => stats.isFile(),
-    () => false,
-  );
 }

@@ -1,7 +1,7 @@
 /** MVBench's twenty subsets: where each has its rows and its videos. */
-import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DatasetError } from "../errors.ts";
+import { statsOf } from "../stats-of.ts";
 import { rowFiles } from "./row-files.ts";
 import type { SourceFile } from "./video-row.ts";
 
@@ -48,12 +48,6 @@ export async function mvbenchFiles(folder: string): Promise<SourceFile[]> {
 
 /** The first of several paths that exists. */
 export async function firstThere(paths: readonly string[]): Promise<string | undefined> {
-  for (const path of paths) {
-    const isThere = await stat(path).then(
-      () => true,
-      () => false,
-    );
-    if (isThere) return path;
-  }
+  for (const path of paths) if ((await statsOf(path)) !== undefined) return path;
   return undefined;
 }

@@ -1,9 +1,11 @@
 /** Pictures that lie as bytes in a dataset, as files: each content once, named by its hash. */
-import { createHash, randomUUID } from "node:crypto";
-import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { DatasetError, messageOf } from "../errors.ts";
 import { sniffFormat } from "../input/image-format.ts";
+import { statsOf } from "../stats-of.ts";
+import { writeWhole } from "../whole-file.ts";
 
 /** A folder of pictures; several processes may write into it. */
 export class PictureFiles {
@@ -25,23 +27,14 @@ export class PictureFiles {
     const format = sniffFormat(bytes, label);
     const name = `${createHash("sha256").update(bytes).digest("hex")}.${format}`;
     const path = join(this.#folder, name);
-    if (await isThere(path, bytes.length)) return path;
-    const part = `${path}.${randomUUID()}.part`;
+    const there = await statsOf(path);
+    if (there?.isFile() && there.size === bytes.length) return path;
     try {
       await mkdir(this.#folder, { recursive: true });
-      await writeFile(part, bytes, { flag: "wx" });
-      await rename(part, path);
+      await writeWhole(path, bytes);
     } catch (error) {
-      await rm(part, { force: true });
       throw new DatasetError(`${this.#folder}: pictures cannot be kept (${messageOf(error)})`, { cause: error });
     }
     return path;
   }
-}
-
-async function isThere(path: string, sizeBytes: number): Promise<boolean> {
-  return await stat(path).then(
-    (stats) => stats.isFile() && stats.size === sizeBytes,
-    () => false,
-  );
 }

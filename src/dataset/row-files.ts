@@ -1,5 +1,4 @@
 /** Rows of JSONL and parquet files as plain objects, file by file, with what could not be read. */
-import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -7,6 +6,7 @@ import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetS
 import type { FileMetaData } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { DatasetError, messageOf } from "../errors.ts";
+import { sha256OfFile } from "../hash-file.ts";
 import { parseJson } from "../json.ts";
 import { countLines, isBlank, MAX_LINE_BYTES, readLines } from "../lines.ts";
 
@@ -23,11 +23,15 @@ export interface FileRow {
 export interface ReadRowsOptions {
   /** Columns that are decoded of a parquet file, others may hold pictures; a line of JSONL is read whole. @default all */
   readonly columns?: readonly string[] | undefined;
+  /** Binary columns of a parquet file are `Uint8Array`, pictures for one; a row group may be larger then. @default false */
+  readonly bytes?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** A row group is decoded at once: 1 GiB of text is some hundred times what MMEB-train's largest subset holds. */
 const MAX_GROUP_BYTES = 2 ** 30;
+/** With what is not text: Hugging Face writes a hundred pictures into a row group, VisRAG some thousand pages. */
+const MAX_BINARY_GROUP_BYTES = 4 * 2 ** 30;
 const ENDINGS = [".jsonl", ".parquet"];
 /** What `rge rationales` did not accept lies beside what it did, in files of this ending. */
 const REJECTS_ENDING = ".rejects.jsonl";
@@ -59,9 +63,9 @@ export async function rowFiles(path: string): Promise<string[]> {
  */
 export async function* readRows(
   file: string,
-  { columns, signal }: ReadRowsOptions,
+  { columns, bytes = false, signal }: ReadRowsOptions,
 ): AsyncGenerator<FileRow, void, void> {
-  const rows = isParquet(file) ? readParquet(file, columns) : readJsonl(file);
+  const rows = isParquet(file) ? readParquet(file, columns, bytes) : readJsonl(file);
   try {
     for (;;) {
       signal?.throwIfAborted();
@@ -90,11 +94,7 @@ export async function countRows(file: string, signal?: AbortSignal): Promise<num
  * @throws {DatasetError} a file that cannot be read
  */
 export async function hashFile(file: string, signal?: AbortSignal): Promise<string> {
-  return await reading(file, signal, async () => {
-    const hash = createHash("sha256");
-    for await (const chunk of createReadStream(file, { signal })) hash.update(chunk as Uint8Array);
-    return hash.digest("hex");
-  });
+  return await reading(file, signal, () => sha256OfFile(file, signal));
 }
 
 /** Does `work`, and says which file it was about when that fails. */
@@ -140,7 +140,11 @@ function parseRow(bytes: Uint8Array): Pick<FileRow, "value" | "problem"> {
   return { value: undefined, problem: "not a JSON object" };
 }
 
-async function* readParquet(path: string, columns: readonly string[] | undefined): AsyncGenerator<FileRow, void, void> {
+async function* readParquet(
+  path: string,
+  columns: readonly string[] | undefined,
+  bytes: boolean,
+): AsyncGenerator<FileRow, void, void> {
   const file = await asyncBufferFromFile(path);
   const metadata = await parquetMetadataAsync(file);
   const present = parquetSchema(metadata).children.map(({ element }) => element.name);
@@ -152,24 +156,28 @@ async function* readParquet(path: string, columns: readonly string[] | undefined
   let row = 0;
   // A group at a time: hyparquet decodes the whole group for any of its rows.
   for (const group of metadata.row_groups) {
-    refuseLargeGroup(path, group, wanted);
+    if (bytes) refuseLargeGroup(path, group, present, MAX_BINARY_GROUP_BYTES);
+    else refuseLargeGroup(path, group, wanted, MAX_GROUP_BYTES);
     const rowEnd = row + Number(group.num_rows);
-    const values = await parquetReadObjects({ file, metadata, compressors, columns: wanted, rowStart: row, rowEnd });
-    for (const value of values) yield { file: path, row: ++row, value: jsonValue(value), problem: undefined };
+    const part = { file, metadata, compressors, columns: wanted, rowStart: row, rowEnd };
+    // Without `utf8`, only columns that say so are texts.
+    for (const value of await parquetReadObjects({ ...part, utf8: !bytes }))
+      yield { file: path, row: ++row, value: bytes ? value : jsonValue(value), problem: undefined };
   }
 }
 
 function refuseLargeGroup(
   path: string,
   { columns }: FileMetaData["row_groups"][number],
-  wanted: readonly string[],
+  counted: readonly string[],
+  maxBytes: number,
 ): void {
   let sizeBytes = 0;
   for (const { meta_data } of columns)
-    if (wanted.includes(meta_data?.path_in_schema[0] ?? "")) sizeBytes += Number(meta_data!.total_uncompressed_size);
-  if (sizeBytes > MAX_GROUP_BYTES)
+    if (counted.includes(meta_data?.path_in_schema[0] ?? "")) sizeBytes += Number(meta_data!.total_uncompressed_size);
+  if (sizeBytes > maxBytes)
     throw new DatasetError(
-      `${path}: a row group of ${sizeBytes} bytes, at most ${MAX_GROUP_BYTES} are taken. Write it with smaller row groups.`,
+      `${path}: a row group of ${sizeBytes} bytes, at most ${maxBytes} are taken. Write it with smaller row groups.`,
     );
 }
 

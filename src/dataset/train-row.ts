@@ -1,5 +1,5 @@
 /** One row in MMEB-train's fields, checked: a query, what it is to find, hard negatives, and a rationale. */
-import { basename } from "node:path";
+import { placeOf } from "./checked-row.ts";
 import { ImageRoot } from "./image-root.ts";
 import type { FileRow } from "./row-files.ts";
 import { listOf, RowError, textOf } from "./row-text.ts";
@@ -50,11 +50,12 @@ export class RowChecker {
    * What the row says.
    * @throws {RowError} a wrong type, a side without text and image, an image that is not there, something too long
    */
-  async check({ file, row, value, problem }: FileRow): Promise<TrainRow> {
+  async check(row: FileRow): Promise<TrainRow> {
+    const { value, problem } = row;
     if (value === undefined) throw new RowError(problem ?? "internal: a row with neither a value nor a problem");
     const rationale = textOf("rationale", value["rationale"]).trim();
     return {
-      place: `${basename(file)}, row ${row}`,
+      place: placeOf(row),
       query: required(await this.#side(value, "qry", "qry_image_path"), "query", "qry"),
       target: required(await this.#side(value, "pos_text", "pos_image_path"), "target", "pos_text"),
       negatives: await this.#negatives(value),

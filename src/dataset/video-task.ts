@@ -1,14 +1,15 @@
 /** MMEB-V2's video datasets as tasks: a video in a text is its frames, a slot each with a line break, in order. */
 import { readFile, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { DatasetError, InputError, messageOf } from "../errors.ts";
 import { MAX_FRAMES } from "../input/video-frames.ts";
 import { ClipFrames } from "./clip-frames.ts";
+import { checkedRow, placeOf } from "./checked-row.ts";
+import { DifferentSides } from "./different-sides.ts";
 import type { EvalQuery, EvalSide, EvalTask } from "./eval-task.ts";
 import { hashFiles } from "./hash-files.ts";
 import { firstThere } from "./mvbench.ts";
 import { readRows, rowFiles, type FileRow } from "./row-files.ts";
-import { RowError } from "./row-text.ts";
 import { VIDEO_DATASETS } from "./video-datasets.ts";
 import type { ClipSide, RowContext, SourceFile, VideoDataset } from "./video-row.ts";
 
@@ -75,18 +76,13 @@ export async function readVideoTask(name: string, places: VideoPlaces, options: 
     if (gathered.queries.length >= limit) break;
     for await (const row of rowsOf(file, dataset.fields, signal)) {
       if (gathered.queries.length >= limit) break;
-      try {
-        await gathered.take(row, subset);
-      } catch (error) {
-        if (!(error instanceof RowError)) throw error;
-        throw new DatasetError(`${file}, row ${row.row}: ${error.message}`, { cause: error });
-      }
+      await checkedRow(row, (value) => gathered.take(placeOf(row), value, subset));
     }
   }
   const { queries, targets } = gathered;
   if (queries.length === 0) throw new DatasetError(`${places.rows}: no rows`);
   const files = sources.map(({ file }) => file);
-  return { queries, targets, hash: await hashFiles(files, signal) };
+  return { queries, targets: targets.all, hash: await hashFiles(files, signal) };
 }
 
 function datasetOf(name: string): VideoDataset {
@@ -132,30 +128,28 @@ async function readList(file: string): Promise<readonly unknown[]> {
 /** Queries, and the different targets that they have. */
 class Gathered {
   readonly queries: EvalQuery[] = [];
-  readonly targets: EvalSide[] = [];
+  readonly targets: DifferentSides = new DifferentSides();
   readonly #dataset: VideoDataset;
   readonly #frames: ClipFrames;
-  readonly #indices = new Map<string, number>();
 
   constructor(dataset: VideoDataset, frames: ClipFrames) {
     this.#dataset = dataset;
     this.#frames = frames;
-    for (const text of dataset.labels ?? []) this.#indexOf({ text, images: [] });
+    for (const text of dataset.labels ?? []) this.targets.indexOf({ text, images: [] });
   }
 
   /** @throws {RowError} what is wrong with the row, or with what it names */
-  async take({ file, row, value, problem }: FileRow, subset: string | undefined): Promise<void> {
-    if (value === undefined) throw new RowError(problem ?? "internal: a row with neither a value nor a problem");
+  async take(place: string, value: Readonly<Record<string, unknown>>, subset: string | undefined): Promise<void> {
     const context: RowContext = { subset, clipsIn: (name) => this.#frames.clipsIn(name) };
     const { query, candidates, right } = await this.#dataset.read(value, context);
     const indices: number[] = [];
-    for (const candidate of candidates) indices.push(this.#indexOf(await this.#sideOf(candidate)));
+    for (const candidate of candidates) indices.push(this.targets.indexOf(await this.#sideOf(candidate)));
     // Candidates that say the same are one, right if any of them is.
     const own = [...new Set(indices)];
     const rightOnes = new Set(right.map((i) => indices[i]!));
     const all = this.#dataset.candidates === "all";
     this.queries.push({
-      place: `${basename(file)}, row ${row}`,
+      place,
       query: await this.#sideOf(query),
       candidates: all ? undefined : own,
       relevance: new Map([...rightOnes].map((index) => [all ? index : own.indexOf(index), 1])),
@@ -167,15 +161,5 @@ class Gathered {
     const images = clip !== undefined ? await this.#frames.of(clip) : [];
     const all = picture === undefined ? images : [...images, await this.#frames.picture(picture)];
     return { text: `${all.map((_, i) => `<|image_${i + 1}|>\n`).join("")}${text}`, images: all };
-  }
-
-  #indexOf(target: EvalSide): number {
-    const key = [target.text, ...target.images].join("\0");
-    const index = this.#indices.get(key) ?? this.targets.length;
-    if (index === this.targets.length) {
-      this.targets.push(target);
-      this.#indices.set(key, index);
-    }
-    return index;
   }
 }

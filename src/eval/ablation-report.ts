@@ -1,7 +1,7 @@
 /** An ablation as one HTML page: the curve over budgets, a table of variants, a table of datasets. */
 import { escapeHtml } from "../html.ts";
 import { CHART_COLOURS, figure, linearScale, linePath, roundTicks } from "../svg-chart.ts";
-import type { VariantFigures } from "./ablation.ts";
+import { otherMeans, type VariantFigures } from "./ablation.ts";
 import { namedGroups } from "./means.ts";
 import { REPORT_STYLE } from "./report-style.ts";
 import { cell, percent, table, tableRow } from "./report-table.ts";
@@ -93,22 +93,16 @@ function colourOf(line: number): string {
 
 function variantsTable(variants: readonly VariantFigures[]): string {
   const groups = namedGroups(variants[0]!.means).map(([name]) => name);
-  const rows = variants.map(({ name, means, datasets }) => {
+  const rows = variants.map((variant) => {
+    const { name, means } = variant;
     const of = new Map(namedGroups(means));
-    const mean = (
-      figureOf: (dataset: VariantFigures["datasets"][number]) => number | undefined,
-    ): number | undefined => {
-      const known = datasets.map(figureOf).filter((value) => value !== undefined);
-      return known.length === 0 ? undefined : known.reduce((sum, value) => sum + value, 0) / known.length;
-    };
-    const cosine = mean((dataset) => dataset.cosine);
-    const same = mean((dataset) => dataset.sameRationales);
+    const { rationaleTokens, overrunShare, cosine, sameRationales } = otherMeans(variant);
     return tableRow(escapeHtml(name), [
       ...groups.map((group) => cell(percent(of.get(group)!))),
-      cell(mean(({ rationaleTokens }) => rationaleTokens)!.toFixed(1)),
-      cell(percent(mean(({ overrunShare }) => overrunShare)!)),
+      cell(rationaleTokens.toFixed(1)),
+      cell(percent(overrunShare)),
       cell(cosine === undefined ? "" : cosine.toFixed(4)),
-      cell(same === undefined ? "" : percent(same)),
+      cell(sameRationales === undefined ? "" : percent(sameRationales)),
     ]);
   });
   return table({

@@ -3,17 +3,15 @@
  * quantised weights is split in two (method.md 6.12): rationales that they write, read in full precision, and rationales
  * of full precision, read by them.
  */
-import { join } from "node:path";
 import type { EvalQuery, EvalTask } from "../dataset/eval-task.ts";
+import { dot } from "../dot.ts";
 import type { WeightFormat } from "../embed/types.ts";
-import type { Benchmark } from "./benchmark.ts";
-import { TaskEvaluator, type EvalPlan, type QueryOutcome, type Reasoning } from "./evaluate.ts";
+import type { QueryOutcome, Reasoning } from "./evaluate.ts";
 import type { KnownRationales } from "./known-rationales.ts";
 import { meansOf, type Means } from "./means.ts";
 import { queryMetrics } from "./metrics.ts";
-import type { RuleSet } from "./rules.ts";
+import { openTask, type LoadedModel, type TaskSource } from "./open-task.ts";
 import type { BenchmarkDataset } from "./types.ts";
-import { VectorCache } from "./vector-cache.ts";
 
 /** One dataset under one variant. */
 interface VariantDataset extends BenchmarkDataset {
@@ -37,12 +35,17 @@ export interface VariantFigures {
   readonly means: Means;
 }
 
+/** Means of a variant's other figures, each dataset counting once; `undefined` where it is compared with nothing. */
+export interface OtherMeans {
+  readonly rationaleTokens: number;
+  readonly overrunShare: number;
+  readonly cosine: number | undefined;
+  readonly sameRationales: number | undefined;
+}
+
 /** What is to be done. */
-export interface AblationPlan {
-  readonly benchmark: Benchmark;
+export interface AblationPlan extends TaskSource {
   readonly datasets: readonly BenchmarkDataset[];
-  readonly queryRules: RuleSet;
-  readonly targetRules: RuleSet;
   /** Tokens of a rationale; 0 embeds directly. */
   readonly budgets: readonly number[];
   /** How rationales of so many tokens are written. */
@@ -50,21 +53,10 @@ export interface AblationPlan {
   readonly known?: KnownRationales | undefined;
   /** Formats that are compared with fp32 at the last budget. */
   readonly formats: readonly Exclude<WeightFormat, "fp32">[];
-  readonly limit?: number | undefined;
-  /** Folder of embeddings. */
-  readonly cacheFolder: string;
   /** Has the model in a format do something, and frees it. */
-  readonly withModel: <T>(format: WeightFormat, work: (model: AblationModel) => Promise<T>) => Promise<T>;
+  readonly withModel: <T>(format: WeightFormat, work: (model: LoadedModel) => Promise<T>) => Promise<T>;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((what: string, done: number, total: number) => void) | undefined;
-  readonly onNotice?: ((text: string) => void) | undefined;
-}
-
-/** A model that is loaded. */
-export interface AblationModel {
-  readonly plan: EvalPlan;
-  /** Length of an embedding. */
-  readonly hidden: number;
 }
 
 /** Rationales of a dataset's queries by their places. */
@@ -130,6 +122,20 @@ export async function ablate(plan: AblationPlan): Promise<VariantFigures[]> {
   });
 }
 
+/** Means of tokens, cut rationales, and what tells how far a variant is from the reference. */
+export function otherMeans({ datasets }: VariantFigures): OtherMeans {
+  const mean = (figure: (dataset: VariantDataset) => number | undefined): number | undefined => {
+    const known = datasets.map(figure).filter((value) => value !== undefined);
+    return known.length === 0 ? undefined : known.reduce((sum, value) => sum + value, 0) / known.length;
+  };
+  return {
+    rationaleTokens: mean(({ rationaleTokens }) => rationaleTokens)!,
+    overrunShare: mean(({ overrunShare }) => overrunShare)!,
+    cosine: mean(({ cosine }) => cosine),
+    sameRationales: mean(({ sameRationales }) => sameRationales),
+  };
+}
+
 /** How the queries of a dataset reason. */
 type ReasoningOf = (dataset: string) => Promise<Reasoning>;
 
@@ -143,7 +149,7 @@ function reading(ran: AllRan): ReasoningOf {
 
 async function onAll(
   plan: AblationPlan,
-  model: AblationModel,
+  model: LoadedModel,
   name: string,
   reasoningOf: ReasoningOf,
   against?: Against,
@@ -162,18 +168,14 @@ async function onAll(
 }
 
 async function onOne(
-  { benchmark, queryRules, targetRules, limit, cacheFolder, signal, onProgress, onNotice }: AblationPlan,
-  { plan, hidden }: AblationModel,
+  plan: AblationPlan,
+  model: LoadedModel,
   name: string,
   dataset: BenchmarkDataset,
   reasoning: Reasoning,
 ): Promise<Ran & { readonly vectors: readonly Float32Array[] }> {
-  const task = await benchmark.read(dataset, { limit, signal });
-  const cache = await VectorCache.open(join(cacheFolder, dataset.name), hidden, (file, reason) =>
-    onNotice?.(`${file}: cannot be used (${reason}); what it held is embedded again`),
-  );
-  const rules = { query: queryRules.rules.get(dataset.name), target: targetRules.rules.get(dataset.name) };
-  const evaluator = new TaskEvaluator(task, rules, plan, cache);
+  const { signal, onProgress } = plan;
+  const { task, evaluator } = await openTask(plan, model, dataset, signal);
   const outcomes = await evaluator.evaluate(reasoning, {
     signal,
     onProgress: (done, total) => onProgress?.(`${name}: ${dataset.name}`, done, total),
@@ -207,8 +209,4 @@ function compared(
     cosine: cosines.reduce((sum, cosine) => sum + cosine, 0) / cosines.length,
     sameRationales: same.length / rationales.size,
   };
-}
-
-function dot(a: Float32Array, b: Float32Array): number {
-  return a.reduce((sum, value, i) => sum + value * b[i]!, 0);
 }

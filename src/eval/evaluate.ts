@@ -1,5 +1,6 @@
 /** Queries against their candidates: embeddings, scores, which candidates come first. */
 import type { EvalQuery, EvalSide, EvalTask } from "../dataset/eval-task.ts";
+import { dot } from "../dot.ts";
 import type { EmbedItem, ReasonOptions } from "../embed/types.ts";
 import { DatasetError } from "../errors.ts";
 import { embedItems, type EmbedPlan, type EvaluateOptions } from "./embed-items.ts";
@@ -119,6 +120,7 @@ export class TaskEvaluator {
     const { keys, sides } = await this.#queryItems(reasoning);
     return this.#task.queries.map((query, i) => {
       const { embedding, ...kept } = this.#keptOf(keys[i]!);
+      // In float32, from sums in double precision: the array rounds.
       const scores = Float32Array.from(this.#candidatesOf(query), (at) => dot(embedding, vectors[at]!));
       return { ...kept, scores, ranked: bestOf(scores), query: sides[i]! };
     });
@@ -194,11 +196,4 @@ function bestOf(scores: Float32Array): number[] {
     if (best.length > RANKED) best.pop();
   }
   return best;
-}
-
-/** In float32, from sums in double precision. */
-function dot(a: Float32Array, b: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
-  return Math.fround(sum);
 }

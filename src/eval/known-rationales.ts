@@ -1,12 +1,11 @@
 /** Rationales that are read instead of written: of another run, of a file, or the rows' own. */
-import { createReadStream, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { EvalQuery } from "../dataset/eval-task.ts";
 import { DatasetError } from "../errors.ts";
-import { parseJson } from "../json.ts";
-import { isBlank, readLines } from "../lines.ts";
 import type { Reasoning } from "./evaluate.ts";
+import { readJsonLines } from "./json-lines.ts";
 import { QUERIES_FOLDER } from "./query-records.ts";
 
 const line = z.looseObject({ dataset: z.string().optional(), place: z.string(), rationale: z.string() });
@@ -40,16 +39,8 @@ export function knownRationales(source: string): KnownRationales {
 }
 
 async function readKnown(file: string, dataset: string | undefined): Promise<Map<string, string>> {
-  if (statSync(file, { throwIfNoEntry: false }) === undefined) throw new DatasetError(`${file} is not there`);
   const known = new Map<string, string>();
-  for await (const read of readLines(createReadStream(file))) {
-    if (isBlank(read)) continue;
-    const where = `${file}, line ${read.number}`;
-    if (read.bytes === undefined) throw new DatasetError(`${where}: too long`);
-    const parsed = line.safeParse(parseJson(read.bytes, { where }));
-    if (!parsed.success) throw new DatasetError(`${where}: ${z.prettifyError(parsed.error)}`);
-    const { dataset: of, place, rationale } = parsed.data;
+  for await (const { dataset: of, place, rationale } of readJsonLines(file, line, { skipsBlank: true }))
     if (dataset === undefined || of === dataset) known.set(place, rationale);
-  }
   return known;
 }

@@ -1,10 +1,7 @@
 /** Reads back what a run wrote of each query. */
-import { createReadStream, existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { DatasetError, messageOf } from "../errors.ts";
-import { parseJson } from "../json.ts";
-import { readLines } from "../lines.ts";
+import { readJsonLines } from "./json-lines.ts";
 import type { QueryRecord } from "./types.ts";
 
 /** Folder of the queries' records, a file per dataset. */
@@ -30,18 +27,5 @@ const record = z.looseObject({
  */
 export async function* readQueryRecords(folder: string, dataset: string): AsyncGenerator<QueryRecord, void, void> {
   const file = join(folder, QUERIES_FOLDER, `${dataset}.jsonl`);
-  if (!existsSync(file)) throw new DatasetError(`${file} is not there. Run the evaluation again.`);
-  for await (const { number, bytes } of readLines(createReadStream(file))) {
-    const where = `${file}, line ${number}`;
-    if (bytes === undefined) throw new DatasetError(`${where}: too long`);
-    let value: unknown;
-    try {
-      value = parseJson(bytes, { where });
-    } catch (error) {
-      throw new DatasetError(`${where}: not JSON (${messageOf(error)})`, { cause: error });
-    }
-    const parsed = record.safeParse(value);
-    if (!parsed.success) throw new DatasetError(`${where}: ${z.prettifyError(parsed.error)}`);
-    yield value as QueryRecord;
-  }
+  for await (const value of readJsonLines(file, record)) yield value;
 }

@@ -7,9 +7,9 @@ import { DatasetError } from "../errors.ts";
 import { readJsonFile } from "../json.ts";
 import { grouped } from "./means.ts";
 import { QUERIES_FOLDER } from "./query-records.ts";
-import { writeWhole, type EvaluatedDataset } from "./run-benchmark.ts";
+import { writeRunFile, type EvaluatedDataset } from "./run-benchmark.ts";
 import { bootstrapMean } from "./statistics.ts";
-import type { EvalResults, MeanResult, MeanResults } from "./types.ts";
+import type { EvalResults, EvalSettings, MeanResult, MeanResults } from "./types.ts";
 
 /** The name of the file. */
 export const RESULTS_FILE = "results.json";
@@ -36,18 +36,25 @@ function meanOf(group: readonly (EvaluatedDataset["result"] & Pick<EvaluatedData
   };
 }
 
-/** What decides on a run's figures, to tell two runs apart. */
-export function fingerprintOf({ benchmark, provenance, settings, datasets }: EvalResults): string {
-  const { modelHash, queryRules, targetRules, limit } = provenance;
-  return JSON.stringify([
-    benchmark,
-    modelHash,
-    queryRules.hash,
-    targetRules.hash,
-    limit,
-    settings,
-    datasets.map(({ name, dataHash }) => [name, dataHash]),
-  ]);
+/** What tells two runs apart before the second one is done. */
+export interface RunIdentity {
+  readonly modelHash: string;
+  readonly queryRules: { readonly hash: string };
+  readonly targetRules: { readonly hash: string };
+  readonly limit: number | null;
+  readonly settings: EvalSettings;
+  /** Names of its datasets, in their order. */
+  readonly datasets: readonly string[];
+}
+
+/** Whether results are those of a run that is to be done, as far as that can be told. */
+export function isOfRun({ provenance, settings, datasets }: EvalResults, run: RunIdentity): boolean {
+  const own = { ...provenance, settings, datasets: datasets.map(({ name }) => name) };
+  return identityText(own) === identityText(run);
+}
+
+function identityText({ modelHash, queryRules, targetRules, limit, settings, datasets }: RunIdentity): string {
+  return JSON.stringify([modelHash, queryRules.hash, targetRules.hash, limit, settings, datasets]);
 }
 
 /** What reading results relies on; the rest is as it was written. */
@@ -88,7 +95,7 @@ export function readResults(folder: string): EvalResults {
 
 /** Writes `results.json`. */
 export async function writeResults(folder: string, results: EvalResults): Promise<void> {
-  await writeWhole(join(folder, RESULTS_FILE), `${JSON.stringify(results, null, 2)}\n`);
+  await writeRunFile(join(folder, RESULTS_FILE), `${JSON.stringify(results, null, 2)}\n`);
 }
 
 /**

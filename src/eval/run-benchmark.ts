@@ -1,33 +1,22 @@
 /** Evaluates a benchmark dataset by dataset, and writes what came of each query. */
-import { mkdir, rename, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { EvalQuery, EvalTask } from "../dataset/eval-task.ts";
-import type { Benchmark } from "./benchmark.ts";
+import { writeWhole } from "../whole-file.ts";
 import type { EvaluateOptions } from "./embed-items.ts";
-import { TaskEvaluator, type EvalPlan, type QueryOutcome, type Reasoning, type SideRules } from "./evaluate.ts";
+import type { QueryOutcome, Reasoning, TaskEvaluator } from "./evaluate.ts";
 import { meanMetrics, queryMetrics } from "./metrics.ts";
+import { openTask, type LoadedModel, type TaskSource } from "./open-task.ts";
 import { QUERIES_FOLDER } from "./query-records.ts";
 import { lengthsOf } from "./rationale-lengths.ts";
-import type { RuleSet } from "./rules.ts";
 import { bootstrapMean } from "./statistics.ts";
 import type { BenchmarkDataset, DatasetResult, QueryRecord, RankedCandidate } from "./types.ts";
-import { VectorCache } from "./vector-cache.ts";
 
 /** What is evaluated, how, and where results go. */
-export interface BenchmarkRun {
-  readonly benchmark: Benchmark;
-  readonly plan: EvalPlan;
-  readonly queryRules: RuleSet;
-  readonly targetRules: RuleSet;
+export interface BenchmarkRun extends TaskSource, LoadedModel {
   readonly reasoning: Reasoning;
-  /** Length of an embedding. */
-  readonly hidden: number;
-  /** Folder of embeddings, one in it per dataset. */
-  readonly cacheFolder: string;
   /** Folder of `queries/`. */
   readonly outFolder: string;
-  readonly limit?: number | undefined;
-  readonly onNotice?: ((text: string) => void) | undefined;
 }
 
 /** A dataset's figures, and the main metric of each of its queries. */
@@ -48,7 +37,8 @@ export async function embedDataset(
   dataset: BenchmarkDataset,
   progress: EvaluateOptions,
 ): Promise<void> {
-  const { evaluator } = await openDataset(run, dataset, progress.signal);
+  const { evaluator } = await openTask(run, run, dataset, progress.signal);
+  tellRules(run, dataset, evaluator.rewrittenTexts());
   await evaluator.embed(run.reasoning, progress);
 }
 
@@ -61,7 +51,9 @@ export async function evaluateDataset(
   dataset: BenchmarkDataset,
   progress: EvaluateOptions,
 ): Promise<EvaluatedDataset> {
-  const { task, evaluator } = await openDataset(run, dataset, progress.signal);
+  const { task, evaluator } = await openTask(run, run, dataset, progress.signal);
+  const rewritten = evaluator.rewrittenTexts();
+  tellRules(run, dataset, rewritten);
   const outcomes = await evaluator.evaluate(run.reasoning, progress);
   const metrics = outcomes.map(({ ranked }, i) => queryMetrics(ranked, task.queries[i]!.relevance));
   const values = metrics.map((of) => of[dataset.metric]!);
@@ -80,36 +72,25 @@ export async function evaluateDataset(
       promptTokens: sum(({ promptTokens }) => promptTokens),
       rationaleTokens: sum(({ rationaleTokens }) => rationaleTokens),
       dataHash: task.hash,
-      rewritten: evaluator.rewrittenTexts(),
+      rewritten,
     },
   };
 }
 
-async function openDataset(
-  { benchmark, plan, queryRules, targetRules, hidden, cacheFolder, limit, onNotice }: BenchmarkRun,
-  dataset: BenchmarkDataset,
-  signal: AbortSignal | undefined,
-): Promise<{ task: EvalTask; evaluator: TaskEvaluator }> {
-  const task = await benchmark.read(dataset, { limit, signal });
-  const cache = await VectorCache.open(join(cacheFolder, dataset.name), hidden, (file, reason) =>
-    onNotice?.(`${file}: cannot be used (${reason}); what it held is embedded again`),
-  );
-  const rules: SideRules = {
-    query: queryRules.rules.get(dataset.name),
-    target: targetRules.rules.get(dataset.name),
-  };
-  const evaluator = new TaskEvaluator(task, rules, plan, cache);
-  // A rule that misses its text gives other numbers and no error.
-  const { queries, targets } = evaluator.rewrittenTexts();
-  for (const [side, set, rule, [changed]] of [
-    ["queries", queryRules, rules.query, queries],
-    ["targets", targetRules, rules.target, targets],
+/** A rule that misses its text gives other numbers and no error. */
+function tellRules(
+  { queryRules, targetRules, onNotice }: BenchmarkRun,
+  { name }: BenchmarkDataset,
+  { queries, targets }: DatasetResult["rewritten"],
+): void {
+  for (const [side, set, [changed]] of [
+    ["queries", queryRules, queries],
+    ["targets", targetRules, targets],
   ] as const) {
     if (set.rules.size === 0) continue;
-    if (rule === undefined) onNotice?.(`${dataset.name}: ${set.name} has no rule for its ${side}`);
-    else if (changed === 0) onNotice?.(`${dataset.name}: the rule of ${set.name} for its ${side} changes no text`);
+    if (!set.rules.has(name)) onNotice?.(`${name}: ${set.name} has no rule for its ${side}`);
+    else if (changed === 0) onNotice?.(`${name}: the rule of ${set.name} for its ${side} changes no text`);
   }
-  return { task, evaluator };
 }
 
 async function writeQueries(
@@ -124,14 +105,15 @@ async function writeQueries(
     (query, i) => `${JSON.stringify(recordOf(query, i, evaluator, outcomes[i]!, values[i]!))}\n`,
   );
   await mkdir(join(folder, QUERIES_FOLDER), { recursive: true });
-  await writeWhole(join(folder, QUERIES_FOLDER, `${name}.jsonl`), lines.join(""));
+  await writeRunFile(join(folder, QUERIES_FOLDER, `${name}.jsonl`), lines.join(""));
 }
 
-/** Writes a file that is there whole or not at all. */
-export async function writeWhole(path: string, text: string): Promise<void> {
-  const part = `${path}.part`;
-  await writeFile(part, text);
-  await rename(part, path);
+/**
+ * Writes a file of a run whole or not at all. What a kill leaves has always the same name, so that the run that goes on
+ * takes it away.
+ */
+export async function writeRunFile(path: string, text: string): Promise<void> {
+  await writeWhole(path, text, { part: `${path}.part` });
 }
 
 function recordOf(

@@ -1,12 +1,14 @@
 /** Embeddings that an evaluation has made, on disk, so that it can go on where it stopped. */
-import { createHash, randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { DatasetError, messageOf } from "../errors.ts";
 import { parseJson } from "../json.ts";
 import { readLines } from "../lines.ts";
+import { statsOf } from "../stats-of.ts";
+import { writeWhole } from "../whole-file.ts";
 
 /** What is kept of an item. */
 export interface KeptItem {
@@ -102,14 +104,9 @@ export class VectorCache {
       .update([...items.keys()].join())
       .digest("hex")
       .slice(0, 32);
-    const part = join(folder, `${name}.${randomUUID()}.part`);
     try {
-      await using file = await open(part, "wx");
-      await file.writeFile([...items].map(lineOf).join(""));
-      await file.sync();
-      await rename(part, join(folder, `${name}${ENDING}`));
+      await writeWhole(join(folder, `${name}${ENDING}`), [...items].map(lineOf).join(""), { sync: true });
     } catch (error) {
-      await rm(part, { force: true });
       throw new DatasetError(`${folder}: embeddings cannot be kept (${messageOf(error)})`, { cause: error });
     }
   }
@@ -145,6 +142,6 @@ function vectorOf(base64: string, hidden: number, line: number): Float32Array {
 }
 
 async function removeStale(file: string): Promise<void> {
-  const stats = await stat(file).catch(() => undefined);
+  const stats = await statsOf(file);
   if (stats?.isFile() && Date.now() - stats.mtimeMs > STALE_MS) await rm(file, { force: true });
 }

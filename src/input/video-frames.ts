@@ -4,10 +4,10 @@
  */
 import { spawn } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { InputError, messageOf } from "../errors.ts";
+import { sha256OfFile } from "../hash-file.ts";
 
 /** How a video becomes frames. */
 export interface VideoFramesOptions {
@@ -90,14 +90,12 @@ interface Run {
 }
 
 async function contentHash(video: string, signal: AbortSignal | undefined): Promise<string> {
-  const hash = createHash("sha256");
   try {
-    for await (const chunk of createReadStream(video, { signal })) hash.update(chunk as Uint8Array);
+    return await sha256OfFile(video, signal);
   } catch (error) {
     signal?.throwIfAborted();
     throw new InputError(`${video}: cannot be read (${messageOf(error)})`, { cause: error });
   }
-  return hash.digest("hex");
 }
 
 /** Pictures that were written there, in order; none where there is no such folder. */

@@ -1,4 +1,5 @@
 /** A store in memory: every search scans everything. What others find is tested against it. */
+import { dot } from "../dot.ts";
 import { AbsentError, StoreError } from "../errors.ts";
 import { checkItems, checkName, withTypesOf } from "./check.ts";
 import { matcherOf, type ColumnType } from "./filter.ts";
@@ -141,10 +142,4 @@ class MemoryCollection implements Collection {
 
 function fieldsOf({ id, text, path, contentHash, stamp, metadata }: ItemFields): ItemFields {
   return { id, text, path, contentHash, stamp, metadata };
-}
-
-function dot(a: Float32Array, b: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
-  return sum;
 }

@@ -22,9 +22,9 @@ import {
   fetchEvalData,
 } from "../../src/dataset/fetch-eval-data.ts";
 import { type ResolvedDataset, type ResolveDatasetOptions, resolveDataset } from "../../src/dataset/hub-dataset.ts";
-import { DatasetError, HubError } from "../../src/errors.ts";
+import { DatasetError } from "../../src/errors.ts";
 import { tarOf, zipOf } from "../support/archives.ts";
-import { HubServer, type HubServerOptions } from "../support/hub-server.ts";
+import { HubServer, hubError, type HubServerOptions } from "../support/hub-server.ts";
 
 const name = "test-owner/MMEB-eval";
 const commit = "0123456789abcdef0123456789abcdef01234567";
@@ -69,15 +69,6 @@ async function setUp(t: TestContext, options: Partial<HubServerOptions> = {}): P
     env,
     resolve: (more = {}, of = name) => resolveDataset(of, { wants: (path) => path !== "README.md", ...base, ...more }),
     fetch: (more = {}, of = name) => fetchEvalData(of, { datasets: undefined, ...base, ...more }),
-  };
-}
-
-function hubError(status: number | undefined, ...parts: string[]): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(error instanceof HubError, String(error));
-    assert.equal(error.status, status);
-    for (const part of parts) assert.ok(error.message.includes(part), `expected ${part} in: ${error.message}`);
-    return true;
   };
 }
 

@@ -19,7 +19,7 @@ import type { DownloadProgress } from "../../src/checkpoint/hub-download.ts";
 import type { ResolveOptions } from "../../src/checkpoint/hub-resolve.ts";
 import { resolveModel } from "../../src/checkpoint/hub.ts";
 import { HubError } from "../../src/errors.ts";
-import { HubServer, type HubServerOptions } from "../support/hub-server.ts";
+import { HubServer, hubError, type HubServerOptions } from "../support/hub-server.ts";
 
 const fixtureFolder = fileURLToPath(new URL("../fixtures/qwen2_5_vl/checkpoint", import.meta.url));
 const model = "test-owner/tiny.model";
@@ -51,16 +51,6 @@ async function setUp(t: TestContext, options: Partial<HubServerOptions> = {}): P
     env,
     weights: hub.options.files[WEIGHTS]!,
     resolve: (name = model, more = {}) => resolveModel(name, { env, retryDelayMs: 1, ...more }),
-  };
-}
-
-/** For `assert.rejects`: a HubError with this status and every one of `parts` in its message. */
-function hubError(status: number | undefined, ...parts: string[]): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(error instanceof HubError, String(error));
-    assert.equal(error.status, status);
-    for (const part of parts) assert.ok(error.message.includes(part), `expected ${part} in: ${error.message}`);
-    return true;
   };
 }
 

@@ -1,7 +1,9 @@
 /** A local server that speaks as much of the Hugging Face hub's protocol as a download needs, and can misbehave. */
+import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { HubError } from "../../src/errors.ts";
 
 /** One request as it arrived. */
 export interface SeenRequest {
@@ -177,4 +179,14 @@ function sha256(content: Uint8Array): string {
 /** The name Git gives to this content. */
 function gitHash(content: Uint8Array): string {
   return createHash("sha1").update(`blob ${content.length}\0`).update(content).digest("hex");
+}
+
+/** For `assert.rejects`: a HubError with this status and every one of `parts` in its message. */
+export function hubError(status: number | undefined, ...parts: string[]): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof HubError, String(error));
+    assert.equal(error.status, status);
+    for (const part of parts) assert.ok(error.message.includes(part), `expected ${part} in: ${error.message}`);
+    return true;
+  };
 }
