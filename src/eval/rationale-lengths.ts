@@ -2,7 +2,7 @@
 import type { RationaleLengths } from "./types.ts";
 
 /** Tokens per bar of the histogram. */
-const BAR_TOKENS = 8;
+export const BAR_TOKENS: number = 8;
 
 /** Lengths over queries; those without a rationale count as 0 tokens. */
 export function lengthsOf(

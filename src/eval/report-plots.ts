@@ -1,5 +1,6 @@
 /** The report's plots: what each dataset comes to, how long rationales are, and whether length and overruns matter. */
 import { escapeHtml } from "../html.ts";
+import { BAR_TOKENS } from "./rationale-lengths.ts";
 import { lengthBars, sharesByLength, shareRows, type LengthBar, type LengthShare } from "./report-charts.ts";
 import { between, cell, percent, table, tableRow, whole } from "./report-table.ts";
 import type { Outcome } from "./report-queries.ts";
@@ -11,8 +12,6 @@ interface PlottedDataset {
   readonly outcomes: readonly Outcome[];
 }
 
-/** Bars have a multiple of this many tokens, as in the results' histograms. */
-const BAR_TOKENS = 8;
 const MOST_BARS = 40;
 /** Lengths told apart where it is asked how often the first candidate is right. */
 const MOST_LENGTHS = 8;
@@ -72,7 +71,7 @@ function told(end: string, { queries, value }: EndShare): string[] {
   return queries === 0 ? [] : [`${percent(value)}% where ${end}`];
 }
 
-/** The narrowest bars, of a multiple of `BAR_TOKENS`, that are no more than `most`. */
+/** The narrowest bars, of a multiple of `BAR_TOKENS` as in the results' histograms, that are no more than `most`. */
 function stepFor(longest: number, most: number): number {
   return BAR_TOKENS * Math.ceil((longest + 1) / BAR_TOKENS / most);
 }
